@@ -1,0 +1,1 @@
+"""The method: calibrated ensembles for segmentation, usable without a server."""

@@ -1,0 +1,177 @@
+"""The settings of a segmentation task, read from one YAML file."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lib.errors import InputError
+from lib.presets import PRESETS, NetworkSettings, TrainingSettings
+
+Millimetres = Annotated[float, Field(gt=0, le=50)]
+
+
+class Modality(StrEnum):
+    """What made the scans: CT has grey values with a unit, MR has not."""
+
+    CT = "CT"
+    MR = "MR"
+
+
+class FoldCombination(StrEnum):
+    """How the heatmaps of the folds become one (see `lib.heatmap`)."""
+
+    MEAN = "mean"
+    VOTE = "vote"
+
+
+class Solver(StrEnum):
+    """How the coefficients are fitted (see `lib.calibration`)."""
+
+    NONNEGATIVE = "nonnegative"
+    UNCONSTRAINED = "unconstrained"
+
+
+class Task(BaseModel):
+    """Everything that a task file may set; what it does not set is taken from the preset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    modality: Modality
+    labels: dict[str, Annotated[int, Field(ge=1, le=255)]]
+    """Foreground classes: name to value in the label files, in the order of the classes."""
+    spacing: tuple[Millimetres, Millimetres, Millimetres] | Literal["median"] = "median"
+    """Spacing in millimetres (left-right, posterior-anterior, inferior-superior) of the network's input."""
+    w_dsc: Literal["auto"] | tuple[float, ...] = "auto"
+    """Loss weight with the best mean DSC, one per class; `auto` finds it by cross-validation."""
+    offsets: tuple[float, ...] = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+    """The members' loss weights relative to `w_dsc`."""
+    fold_count: Annotated[int, Field(ge=2, le=10)] = 3
+    folds: FoldCombination = FoldCombination.MEAN
+    solver: Solver = Solver.NONNEGATIVE
+    region: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
+    """Tag of the region mask (`labels/<tag>/`) outside which nothing is trained, counted or predicted."""
+    patient_pattern: str | None = None
+    """Regular expression whose first group, searched in a scan's name, is its patient; by default each scan is one."""
+    seed: int = 0
+    preset: Literal["paper", "small", "demo"] = "small"
+    network: NetworkSettings
+    training: TrainingSettings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        data = dict(data)
+        preset = PRESETS.get(data.get("preset", "small"))
+        if preset is None:
+            return data
+        for part in ("network", "training"):
+            given = data.get(part) or {}
+            if isinstance(given, dict):
+                data[part] = getattr(preset, part).model_dump() | given
+        return data
+
+    @field_validator("w_dsc", mode="before")
+    @classmethod
+    def _one_number_is_one_class(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int | float) else value
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_distinct(cls, labels: dict[str, int]) -> dict[str, int]:
+        if not labels:
+            raise ValueError("give at least one foreground class, such as {tumour: 1}")
+        if len(set(labels.values())) < len(labels):
+            raise ValueError("two classes have the same value; give each its own")
+        return labels
+
+    @field_validator("offsets")
+    @classmethod
+    def _offsets_hold_zero(cls, offsets: tuple[float, ...]) -> tuple[float, ...]:
+        if list(offsets) != sorted(set(offsets)) or 0.0 not in offsets or not 2 <= len(offsets) <= 11:
+            raise ValueError("give 2 to 11 ascending numbers, 0 among them, such as [-3, -2, -1, 0, 1, 2, 3]")
+        return offsets
+
+    @field_validator("patient_pattern")
+    @classmethod
+    def _pattern_has_a_group(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                groups = re.compile(pattern).groups
+            except re.error as error:
+                raise ValueError(f"no regular expression ({error})") from error
+            if groups < 1:
+                raise ValueError("needs a group that holds the patient, such as '^(TCGA_[A-Z]+_[0-9]+)'")
+        return pattern
+
+    @model_validator(mode="after")
+    def _one_weight_per_class(self) -> Self:
+        if self.w_dsc != "auto" and len(self.w_dsc) != len(self.labels):
+            raise ValueError(f"w_dsc: has {len(self.w_dsc)} numbers for {len(self.labels)} classes; give one per class")
+        return self
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the foreground classes, in the order of heatmap channels."""
+        return tuple(self.labels)
+
+    def patient(self, scan: str) -> str:
+        """Patient that the scan of this name belongs to."""
+        match = re.search(self.patient_pattern, scan) if self.patient_pattern else None
+        return match.group(1) if match else scan
+
+
+def read_task(path: Path, *, preset: str | None = None) -> Task:
+    """Read a task file.
+
+    Args:
+        path: YAML file.
+        preset: takes the place of the file's preset when given.
+
+    Raises:
+        InputError: the file is missing, not YAML, or holds a wrong key or value; the message
+            names file, key and value and says what would be right.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); give a task file or the name of a task"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: holds no settings; a task file is a list of `key: value`, see the tasks of the app")
+    return task_from(data | ({"preset": preset} if preset else {}), where=str(path))
+
+
+def task_from(data: dict[str, Any], *, where: str) -> Task:
+    """Build a task from settings; `where` names their source in errors.
+
+    Raises:
+        InputError: a key or value is wrong.
+    """
+    try:
+        return Task.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "settings"
+    if first["type"] == "extra_forbidden":
+        known = Task.model_fields
+        if len(first["loc"]) == 2 and first["loc"][0] in ("network", "training"):
+            known = (NetworkSettings if first["loc"][0] == "network" else TrainingSettings).model_fields
+        return f"unknown key `{key}`; known are {', '.join(sorted(known))}"
+    if first["type"] == "missing":
+        return f"key `{key}` is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"`{key}` is {first['input']!r}: {message}" if first["loc"] else message

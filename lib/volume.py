@@ -1,0 +1,159 @@
+"""Scans and labels as arrays with a place in the world."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from monai.data import NibabelReader, NrrdReader
+from monai.transforms import LoadImage
+
+from lib.atomic import atomic_path
+from lib.errors import InputError
+
+SUFFIXES = (".nii.gz", ".nii", ".nrrd")
+"""File formats that are read; `scan_name` takes them off a file name."""
+
+# Affines travel through float32 headers and through clients: a thousandth of a millimetre is noise.
+_AFFINE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A three-dimensional array and where its voxels lie.
+
+    Attributes:
+        array: shape (x, y, z), in the order of the axes of the file.
+        affine: shape (4, 4), float64, from voxel indices to RAS millimetres.
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along each axis."""
+        x, y, z = self.array.shape
+        return x, y, z
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Millimetres between voxel centres along each axis."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+
+def scan_name(path: Path) -> str:
+    """Name of a scan: its file name without the image suffix."""
+    name = Path(path).name
+    for suffix in SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def read_scan(path: Path) -> Volume:
+    """Read a scan as float32.
+
+    Raises:
+        InputError: the file is missing, truncated or of an unknown format, is not
+            three-dimensional, holds NaN or infinite values, or has a degenerate affine.
+    """
+    volume = _read(path)
+    if not np.isfinite(volume.array).all():
+        count = int((~np.isfinite(volume.array)).sum())
+        raise InputError(f"{path}: holds {count} NaN or infinite voxels; export the scan again with finite grey values")
+    return Volume(volume.array.astype(np.float32), volume.affine)
+
+
+def read_label(path: Path, *, values: Collection[int], scan: Volume | None = None) -> Volume:
+    """Read a label as uint8.
+
+    Args:
+        path: label file.
+        values: the foreground values that the task knows; 0 is background and always known.
+        scan: when given, the label must lie on its grid.
+
+    Raises:
+        InputError: as `read_scan`, and when the label holds a value that is not whole or not
+            known, or lies on another grid than `scan`.
+    """
+    volume = _read(path)
+    check_label_values(volume.array, values=values, where=str(path))
+    if scan is not None:
+        check_same_grid(volume, scan, where=str(path))
+    return Volume(volume.array.astype(np.uint8), volume.affine)
+
+
+def check_label_values(array: np.ndarray, *, values: Collection[int], where: str) -> None:
+    """Check that a label holds only known values.
+
+    Raises:
+        InputError: a voxel is not finite, not whole, or not one of 0 and `values`.
+    """
+    found = np.unique(array)
+    if not np.isfinite(found).all():
+        raise InputError(f"{where}: the label holds NaN or infinite values; save it again as whole numbers")
+    unknown = sorted(set(found.tolist()) - {0, *values})
+    if unknown:
+        shown = ", ".join(f"{value:g}" for value in unknown[:5])
+        known = ", ".join(str(value) for value in sorted({0, *values}))
+        raise InputError(f"{where}: the label holds the unknown class {shown}; the task knows {known}")
+
+
+def check_same_grid(label: Volume, scan: Volume, *, where: str) -> None:
+    """Check that a label lies on the voxels of its scan.
+
+    Raises:
+        InputError: shape or affine differ.
+    """
+    if label.shape != scan.shape:
+        raise InputError(
+            f"{where}: the label has shape {label.shape}, its scan {scan.shape}; save the label on the grid of the scan"
+        )
+    if not np.allclose(label.affine, scan.affine, atol=_AFFINE_TOLERANCE):
+        offset = float(np.abs(label.affine - scan.affine).max())
+        raise InputError(
+            f"{where}: the label's affine differs from its scan's by up to {offset:.3g}; "
+            "save the label on the grid of the scan"
+        )
+
+
+def write_volume(path: Path, volume: Volume) -> None:
+    """Write a NIfTI file, whole or not at all.
+
+    An array of shape (x, y, z) becomes a three-dimensional image, (channels, x, y, z) a
+    four-dimensional one with the channels last, as viewers expect.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    array = np.moveaxis(volume.array, 0, -1) if volume.array.ndim == 4 else volume.array
+    image = nib.Nifti1Image(array, volume.affine)
+    image.header.set_xyzt_units("mm")
+    with atomic_path(path) as temporary:
+        nib.save(image, temporary)
+
+
+def _read(path: Path) -> Volume:
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    reader = NrrdReader if path.name.lower().endswith(".nrrd") else NibabelReader
+    try:
+        image = LoadImage(reader=reader, image_only=True, dtype=None)(str(path))
+        array, affine = image.numpy(), image.affine.numpy().astype(np.float64)
+    except Exception as error:  # readers raise whatever their decoders raise
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise InputError(
+            f"{path}: cannot be read as an image ({reason}); "
+            "it may be truncated, or no NIfTI or NRRD file: copy it again"
+        ) from error
+    if array.ndim == 4 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim != 3:
+        raise InputError(f"{path}: has {array.ndim} dimensions, shape {array.shape}; give one 3-D volume per file")
+    if array.size == 0 or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise InputError(f"{path}: has shape {array.shape} and a degenerate affine; export it again with its geometry")
+    return Volume(array, affine)

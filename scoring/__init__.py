@@ -1,0 +1,1 @@
+"""Which scan next: estimated DSC, ranking, leases and the review of submitted labels."""
