@@ -1,0 +1,288 @@
+"""Which scans and labels a MONAI Label studies folder holds, and how one is made."""
+
+import random
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.atomic import atomic_path
+from lib.errors import InputError
+from lib.task import Task
+from lib.volume import SUFFIXES, scan_name
+
+LABELS = "labels/final"
+"""Where MONAI Label keeps the labels that annotators submitted, inside the studies folder."""
+
+_CHANNEL = re.compile(r"^(?P<scan>.+)_(?P<channel>\d{4})$")
+
+
+@dataclass(frozen=True)
+class LabelledScan:
+    """A scan with its label.
+
+    Attributes:
+        name: name of the scan, without the image suffix.
+        image: file of the scan.
+        label: file of the label.
+        patient: patient that the scan belongs to (see `Task.patient`).
+        region: file of the region mask; None when the task names none or the scan has none.
+    """
+
+    name: str
+    image: Path
+    label: Path
+    patient: str
+    region: Path | None = None
+
+
+@dataclass(frozen=True)
+class UnlabelledScan:
+    """A scan that waits for its label; the attributes are those of `LabelledScan`."""
+
+    name: str
+    image: Path
+    region: Path | None = None
+
+
+@dataclass(frozen=True)
+class Studies:
+    """What a studies folder holds, each part in the order of the names.
+
+    Attributes:
+        labelled: scans with a label in `labels/final`.
+        unlabelled: the other scans.
+        labels_without_scan: labels whose scan is not there; they are not used.
+    """
+
+    labelled: tuple[LabelledScan, ...]
+    unlabelled: tuple[UnlabelledScan, ...]
+    labels_without_scan: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare_studies` left in the studies folder.
+
+    Attributes:
+        scans: number of scans from the source.
+        labels: names of the scans whose label was taken from the source.
+        kept: names of the scans, of `labels`, that had a different label already, which was kept.
+        regions: number of region masks.
+    """
+
+    scans: int
+    labels: tuple[str, ...]
+    kept: tuple[str, ...]
+    regions: int
+
+
+def read_studies(folder: Path, task: Task) -> Studies:
+    """List the scans of a MONAI Label studies folder: scans in its root, labels in `labels/final`.
+
+    Hidden files are left out. Where a scan has labels in several file formats, the one written
+    last counts, since a viewer that saves another format leaves the older file where it is.
+
+    Args:
+        folder: the studies folder.
+        task: names the region tag and the patients.
+
+    Raises:
+        InputError: the folder is missing or holds no scan, or two files are the same scan.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give a studies folder, with scans in it and labels in {LABELS}")
+    images = _distinct(folder)
+    if not images:
+        raise InputError(f"{folder}: holds no scans; put {', '.join(SUFFIXES)} files into it, or run `prepare` first")
+    labels = _newest(folder / LABELS)
+    regions = _newest(folder / "labels" / task.region) if task.region else {}
+    return Studies(
+        labelled=tuple(
+            LabelledScan(name, image, labels[name], task.patient(name), regions.get(name))
+            for name, image in images.items()
+            if name in labels
+        ),
+        unlabelled=tuple(
+            UnlabelledScan(name, image, regions.get(name)) for name, image in images.items() if name not in labels
+        ),
+        labels_without_scan=tuple(path for name, path in labels.items() if name not in images),
+    )
+
+
+def prepare_studies(
+    images: Path,
+    labels: Path | None,
+    output: Path,
+    *,
+    labelled: int | None = None,
+    seed: int = 0,
+    regions: Path | None = None,
+    region_tag: str | None = None,
+) -> Prepared:
+    """Make a studies folder from a Decathlon or nnU-Net style data set.
+
+    In a Decathlon folder scan and label have the same name; in an nnU-Net folder the scan's name
+    ends in its channel (`case_0000.nii.gz` beside the label `case.nii.gz`). Scans are hard links,
+    else symbolic links, else copies. Labels are copies: MONAI Label writes a submitted label into
+    the file that stands at its place, and through a link it would change the source.
+
+    Calling it again changes nothing, and a larger `labelled` adds to the labels of a smaller one.
+    Nothing is ever removed, and no file is replaced: a label that an annotator changed is kept.
+
+    Args:
+        images: folder of the scans.
+        labels: folder of the labels, when there are any.
+        output: the studies folder; made when missing.
+        labelled: how many labels to take, all by default.
+        seed: chooses the order in which labels are taken.
+        regions: folder of region masks, named like the labels.
+        region_tag: the tag they get (`labels/<region_tag>`).
+
+    Raises:
+        InputError: a folder is missing or empty, no label matches a scan, more labels are asked
+            for than there are, a scan has several channels, a different scan is in the way, or
+            the output cannot be written. Nothing has been written then, except in the last case.
+    """
+    images, output = Path(images).absolute(), Path(output).absolute()
+    files = _source(images)
+    label_files = _source(Path(labels).absolute()) if labels else {}
+    region_files = _source(Path(regions).absolute()) if regions else {}
+    if region_files and not region_tag:
+        raise InputError(f"{regions}: region masks need the tag that the task gives under `region`, such as kidney")
+    scans = _scans_of(files, label_files or region_files, where=images)
+    available = sorted(set(scans) & set(label_files))
+    if label_files and not available:
+        example = next(iter(label_files.values()))
+        raise InputError(f"{labels}: no label matches a scan of {images}; {example.name} should be named as its scan")
+    if labelled is not None and not 0 <= labelled <= len(available):
+        raise InputError(f"--labelled is {labelled}, but {len(available)} scans have a label; give 0 to that number")
+    random.Random(seed).shuffle(available)
+    chosen = sorted(available[:labelled])
+
+    targets = {name: output / _file_name(name, path) for name, path in scans.items()}
+    present = {scan_name(path): path for path in _image_files(output)} if output.is_dir() else {}
+    for name, path in scans.items():
+        standing = present.get(name)
+        if standing is not None and not _same(standing, path):
+            raise InputError(f"{standing}: differs from {path}; remove it or choose another output folder")
+
+    for name, path in scans.items():
+        if name not in present:
+            _link(path, targets[name])
+    kept = [name for name in chosen if not _copy_label(label_files[name], output / LABELS, name)]
+    masks = sorted(set(scans) & set(region_files))
+    for name in masks:
+        _copy_label(region_files[name], output / "labels" / str(region_tag), name)
+    return Prepared(len(scans), tuple(chosen), tuple(kept), len(masks))
+
+
+def _image_files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".") and not path.is_dir()
+    )
+
+
+def _distinct(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in _image_files(folder):
+        name = scan_name(path)
+        if name in found:
+            raise InputError(f"{path}: has the same name as {found[name].name}; keep one file for each scan")
+        found[name] = path
+    return found
+
+
+def _newest(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        return {}
+    readable = [path for path in _image_files(folder) if path.exists()]
+    by_age = sorted(readable, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return dict(sorted({scan_name(path): path for path in by_age}.items()))
+
+
+def _source(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give a folder of {', '.join(SUFFIXES)} files")
+    files = _distinct(folder)
+    if not files:
+        raise InputError(f"{folder}: holds no {', '.join(SUFFIXES)} files; give a folder that does")
+    return files
+
+
+def _scans_of(files: Mapping[str, Path], labels: Iterable[str], *, where: Path) -> dict[str, Path]:
+    """Name the scans: as their files (Decathlon), or without the channel (nnU-Net)."""
+    labels = set(labels)
+    channels = {name: match for name in files if (match := _CHANNEL.match(name))}
+    if labels & set(files) or len(channels) < len(files):
+        return dict(files)
+    counts = Counter(match["scan"] for match in channels.values())
+    if labels:
+        is_nnunet = bool(labels & set(counts))
+    else:
+        # Numbered scans such as scan_0001, scan_0002 are many channels of one case at first sight.
+        starts = sum(match["channel"] == "0000" for match in channels.values())
+        is_nnunet = starts == len(counts) and (len(counts) > 1 or len(files) == 1)
+    if not is_nnunet:
+        return dict(files)
+    several = [scan for scan, count in counts.items() if count > 1]
+    if several:
+        raise InputError(
+            f"{where}: {several[0]} has {counts[several[0]]} channels, and a scan is one image; "
+            "give a folder with one channel of each scan"
+        )
+    return {match["scan"]: files[name] for name, match in channels.items()}
+
+
+def _file_name(name: str, source: Path) -> str:
+    # MONAI Label looks for suffixes in lower case only.
+    return name + source.name[len(scan_name(source)) :].lower()
+
+
+def _same(first: Path, second: Path) -> bool:
+    """Whether two files are one file or hold the same bytes."""
+    if not first.exists():
+        return False
+    if first.samefile(second):
+        return True
+    if first.stat().st_size != second.stat().st_size:
+        return False
+    with first.open("rb") as one, second.open("rb") as other:
+        while chunk := one.read(1 << 20):
+            if chunk != other.read(1 << 20):
+                return False
+    return True
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target.parent}: cannot be made ({error.strerror}); choose a writable folder") from error
+    # A hard link comes first: the server resolves symbolic links and would delete the source with the scan.
+    for link in (target.hardlink_to, target.symlink_to):
+        try:
+            link(source.resolve())
+        except OSError:
+            continue
+        return
+    _copy(source, target)
+
+
+def _copy_label(source: Path, folder: Path, name: str) -> bool:
+    """Copy a label unless there is one; False when a different one is there and stays."""
+    standing = _newest(folder).get(name)
+    if standing is not None:
+        return _same(standing, source)
+    _copy(source, folder / _file_name(name, source))
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
