@@ -1,0 +1,171 @@
+"""How scans are preprocessed and cut into patches, decided from the task and the fingerprint."""
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+from monai.networks.nets.segresnet_ds import scales_for_resolution
+from pydantic import BaseModel, ConfigDict, Field
+
+from lib.errors import InputError
+from lib.fingerprint import PERCENTILES, Fingerprint, shape_at
+from lib.task import Modality, Task
+
+Shape = tuple[int, int, int]
+Spacing = tuple[float, float, float]
+
+STAGE_FRACTIONS = (1 / 4, 1 / 3, 1 / 2, 1.0)
+"""Patch volume of the four training stages as a fraction of the full patch (paper, section 3.2)."""
+
+# A window up to half as large again as the patch costs less than the eight windows that overlap otherwise.
+_WINDOW_STRETCH = 1.5
+
+
+class FixedWindow(BaseModel):
+    """Grey values that have a unit (CT): one window and one z-score for all scans."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["fixed_window"] = "fixed_window"
+    low: float
+    high: float
+    mean: float
+    sd: Annotated[float, Field(gt=0)]
+
+
+class PerScan(BaseModel):
+    """Grey values without a unit (MR): each scan has its own window and z-score."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["per_scan"] = "per_scan"
+    percentiles: tuple[float, float] = PERCENTILES
+
+
+class Plan(BaseModel):
+    """The preprocessing plan; axes in the order left-right, posterior-anterior, inferior-superior."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spacing: Spacing
+    """Millimetres between voxel centres of the network's input; also the network's `resolution`."""
+    intensity: Annotated[FixedWindow | PerScan, Field(discriminator="kind")]
+    shape_factor: Shape
+    """Every size that the network sees is a multiple of this."""
+    patch_size: Shape
+    """Voxels of a full-size training patch."""
+    window_size: Shape
+    """Voxels of the sliding window at inference."""
+
+
+def make_plan(task: Task, fingerprint: Fingerprint) -> Plan:
+    """Make the plan for a task from the fingerprint of its labelled scans.
+
+    The patch starts from the median shape at the target spacing and, while it holds more than
+    `task.training.patch_voxels` voxels, loses one factor along the axis that is physically the
+    longest. The window covers the largest labelled scan where that is at most 1.5 patches long.
+
+    Raises:
+        InputError: no labelled scan holds any foreground.
+    """
+    if fingerprint.foreground is None:
+        raise InputError(
+            f"labels: none of the {fingerprint.scan_count} labelled scans holds any foreground; "
+            f"label {' or '.join(task.classes)} on some of them"
+        )
+    spacing = fingerprint.median_spacing if task.spacing == "median" else task.spacing
+    factor = shape_factor(spacing, stage_count=len(task.network.blocks_down))
+    patch = patch_size(
+        shape_at(fingerprint.median_extent, spacing), spacing=spacing, factor=factor, budget=task.training.patch_voxels
+    )
+    return Plan(
+        spacing=spacing,
+        intensity=_intensity(fingerprint),
+        shape_factor=factor,
+        patch_size=patch,
+        window_size=_window_size(shape_at(fingerprint.largest_extent, spacing), patch=patch, factor=factor),
+    )
+
+
+def shape_factor(spacing: Spacing, *, stage_count: int) -> Shape:
+    """What each axis of the network's input must be a multiple of.
+
+    The same rule as `SegResNetDS.shape_factor()`, without building the network: at anisotropic
+    spacing the first stages do not downsample the thick axes.
+
+    Args:
+        spacing: the network's resolution in millimetres.
+        stage_count: stages of the encoder, at least 1.
+    """
+    scales = scales_for_resolution(spacing, n_stages=stage_count)[:-1]
+    x, y, z = np.array(scales, dtype=int).reshape(-1, 3).prod(axis=0).tolist()
+    return x, y, z
+
+
+def patch_size(shape: Shape, *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
+    """Shape of a patch that suits scans of a shape and holds at most `budget` voxels.
+
+    Args:
+        shape: typical shape of a scan in voxels.
+        spacing: millimetres between voxel centres.
+        factor: the patch is a multiple of this along each axis.
+        budget: voxels; exceeded only where even the smallest patch that the network takes does.
+
+    Returns:
+        The patch. It covers the whole shape if the budget allows it. Otherwise it starts from
+        the nearest multiples (the lower one of two) and shrinks towards a physical cube.
+    """
+    whole = [math.ceil(size / step) for size, step in zip(shape, factor, strict=True)]
+    if math.prod(whole) * math.prod(factor) > budget:
+        whole = [max(1, math.ceil(size / step - 0.5)) for size, step in zip(shape, factor, strict=True)]
+    return _shrunk(whole, spacing=spacing, factor=factor, budget=budget)
+
+
+def stage_patch_sizes(plan: Plan) -> tuple[Shape, Shape, Shape, Shape]:
+    """Patch shapes of the four training stages: at most 1/4, 1/3, 1/2 and all of the voxels."""
+    counts = [size // step for size, step in zip(plan.patch_size, plan.shape_factor, strict=True)]
+    first, second, third, fourth = (
+        _shrunk(
+            counts,
+            spacing=plan.spacing,
+            factor=plan.shape_factor,
+            budget=math.floor(fraction * math.prod(plan.patch_size)),
+        )
+        for fraction in STAGE_FRACTIONS
+    )
+    return first, second, third, fourth
+
+
+def _shrunk(counts: list[int], *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
+    """Multiples of the factor, reduced along the physically longest axis until they fit the budget."""
+    counts = list(counts)
+    lengths = [step * millimetres for step, millimetres in zip(factor, spacing, strict=True)]
+    if math.prod(counts) == 1:
+        # Instance norm needs two voxels at the bottom of the network.
+        counts[int(np.argmin(lengths))] = 2
+    while math.prod(counts) * math.prod(factor) > budget and math.prod(counts) > 2:
+        longest = max((axis for axis in range(3) if counts[axis] > 1), key=lambda axis: counts[axis] * lengths[axis])
+        counts[longest] -= 1
+    x, y, z = (count * step for count, step in zip(counts, factor, strict=True))
+    return x, y, z
+
+
+def _window_size(largest: Shape, *, patch: Shape, factor: Shape) -> Shape:
+    def along(axis: int) -> int:
+        covering = math.ceil(largest[axis] / factor[axis]) * factor[axis]
+        return covering if covering <= _WINDOW_STRETCH * patch[axis] else patch[axis]
+
+    window = along(0), along(1), along(2)
+    # Scans smaller than the smallest patch still need its two voxels at the bottom of the network.
+    return window if math.prod(window) > math.prod(factor) else patch
+
+
+def _intensity(fingerprint: Fingerprint) -> FixedWindow | PerScan:
+    if fingerprint.modality is Modality.MR:
+        return PerScan()
+    foreground = fingerprint.foreground
+    assert foreground is not None
+    if foreground.sd > 0:
+        return FixedWindow(**foreground.model_dump())
+    # A constant foreground has no spread to fit; one unit either side keeps edges visible.
+    return FixedWindow(low=foreground.mean - 1, high=foreground.mean + 1, mean=foreground.mean, sd=1.0)
