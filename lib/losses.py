@@ -81,7 +81,7 @@ class EnsembleLoss(nn.Module):
             if region is None:
                 predicted = p.sum(dim=(0, 2))
             else:
-                predicted = (p * region.flatten(1).unsqueeze(1)).sum(dim=(0, 2))
+                predicted = torch.bmm(p, region.flatten(1).unsqueeze(2).to(p.dtype)).sum(dim=(0, 2))
                 # Voxels outside the region are counted in a bin of their own, which is then dropped.
                 index = index.masked_fill(~region.flatten(), bins)
             entropy = _sum_by(index, log_p_true, bins)

@@ -13,6 +13,23 @@ from lib.presets import PRESETS, NetworkSettings, TrainingSettings
 
 Millimetres = Annotated[float, Field(gt=0, le=50)]
 
+_RIGHT = {
+    "name": "lower-case letters, digits and underscores, such as kidney_tumor",
+    "modality": "CT or MR",
+    "labels": "class names with their values in the label files, 1 to 255, such as {tumour: 1}",
+    "spacing": "three numbers of millimetres above 0 and at most 50, such as [0.8, 0.8, 5.0], or median",
+    "w_dsc": "one number per class, such as [-0.5, -1.5], or auto",
+    "offsets": "2 to 11 ascending numbers, 0 among them, such as [-3, -2, -1, 0, 1, 2, 3]",
+    "fold_count": "a whole number, 2 to 10",
+    "folds": "mean or vote",
+    "solver": "nonnegative or unconstrained",
+    "region": "the name of a folder in labels/, of letters, digits, _ and -",
+    "patient_pattern": "a regular expression with one group, such as '^(TCGA_[A-Z]+_[0-9]+)'",
+    "seed": "a whole number",
+    "preset": "paper, small or demo",
+}
+"""What would be right, for each key of a task file that a message may have to name."""
+
 
 class Modality(StrEnum):
     """What made the scans: CT has grey values with a unit, MR has not."""
@@ -38,7 +55,7 @@ class Solver(StrEnum):
 class Task(BaseModel):
     """Everything that a task file may set; what it does not set is taken from the preset."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     modality: Modality
@@ -68,7 +85,8 @@ class Task(BaseModel):
         if not isinstance(data, dict):
             return data
         data = dict(data)
-        preset = PRESETS.get(data.get("preset", "small"))
+        name = data.get("preset", "small")
+        preset = PRESETS.get(name) if isinstance(name, str) else None
         if preset is None:
             return data
         for part in ("network", "training"):
@@ -80,7 +98,7 @@ class Task(BaseModel):
     @field_validator("w_dsc", mode="before")
     @classmethod
     def _one_number_is_one_class(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, int | float) else value
+        return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @field_validator("labels")
     @classmethod
@@ -95,7 +113,7 @@ class Task(BaseModel):
     @classmethod
     def _offsets_hold_zero(cls, offsets: tuple[float, ...]) -> tuple[float, ...]:
         if list(offsets) != sorted(set(offsets)) or 0.0 not in offsets or not 2 <= len(offsets) <= 11:
-            raise ValueError("give 2 to 11 ascending numbers, 0 among them, such as [-3, -2, -1, 0, 1, 2, 3]")
+            raise ValueError(f"give {_RIGHT['offsets']}")
         return offsets
 
     @field_validator("patient_pattern")
@@ -107,13 +125,13 @@ class Task(BaseModel):
             except re.error as error:
                 raise ValueError(f"no regular expression ({error})") from error
             if groups < 1:
-                raise ValueError("needs a group that holds the patient, such as '^(TCGA_[A-Z]+_[0-9]+)'")
+                raise ValueError("it has no group for the patient; give " + _RIGHT["patient_pattern"])
         return pattern
 
     @model_validator(mode="after")
     def _one_weight_per_class(self) -> Self:
         if self.w_dsc != "auto" and len(self.w_dsc) != len(self.labels):
-            raise ValueError(f"w_dsc: has {len(self.w_dsc)} numbers for {len(self.labels)} classes; give one per class")
+            raise ValueError(f"`w_dsc` has {len(self.w_dsc)} values for {len(self.labels)} classes; give one per class")
         return self
 
     @property
@@ -160,18 +178,26 @@ def task_from(data: dict[str, Any], *, where: str) -> Task:
     try:
         return Task.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{where}: {_explain(error)}") from error
+        raise InputError(f"{where}: {_explain(error, data)}") from error
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, data: dict[str, Any]) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "settings"
+    parts, given = [str(part) for part in first["loc"]], first["input"]
+    if any("[" in part for part in parts):
+        # Inside a union pydantic names its alternatives, which are no keys of the file.
+        parts = parts[:1]
+        given = data.get(parts[0])
+    key = ".".join(parts)
+    if first["type"] == "value_error":
+        message = first["msg"].removeprefix("Value error, ")
+        return f"`{key}` is {given!r}: {message}" if key else message
     if first["type"] == "extra_forbidden":
         known = Task.model_fields
-        if len(first["loc"]) == 2 and first["loc"][0] in ("network", "training"):
-            known = (NetworkSettings if first["loc"][0] == "network" else TrainingSettings).model_fields
+        if len(parts) == 2 and parts[0] in ("network", "training"):
+            known = (NetworkSettings if parts[0] == "network" else TrainingSettings).model_fields
         return f"unknown key `{key}`; known are {', '.join(sorted(known))}"
+    right = f"give {_RIGHT[parts[0]]}" if parts[0] in _RIGHT else first["msg"].replace("Input should", "it should")
     if first["type"] == "missing":
-        return f"key `{key}` is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"`{key}` is {first['input']!r}: {message}" if first["loc"] else message
+        return f"key `{key}` is missing; {right}"
+    return f"`{key}` is {given!r}; {right}"

@@ -1,0 +1,227 @@
+"""One complete training run on one state of the labels, immutable once published."""
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lib.atomic import atomic_folder
+from lib.digest import digest_file
+from lib.errors import DamagedGenerationError
+from lib.plan import Plan
+from lib.task import Task
+from lib.vote_patterns import PatternCounts
+
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What cross-validation found.
+
+    Attributes:
+        w_dsc: loss weight with the best mean DSC, one per class.
+        counts: vote-pattern counts over all labelled scans.
+        coefficients: float64 (C, K), one row per class, one column per offset.
+        folds: patient to fold.
+        typical_volumes: mean volume of each class in mm3, over the labelled scans that hold it.
+        metrics: cross-validated figures, see `lib.ensemble_training`.
+    """
+
+    w_dsc: tuple[float, ...]
+    counts: PatternCounts
+    coefficients: np.ndarray
+    folds: Mapping[str, int]
+    typical_volumes: tuple[float, ...]
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A published generation.
+
+    Attributes:
+        id: time of publication and the first digits of `key`.
+        key: digest of what it depends on: labels, scans and settings.
+        path: its folder.
+        task: settings it was trained with.
+        plan: preprocessing it was trained with.
+        calibration: see `Calibration`.
+    """
+
+    id: str
+    key: str
+    path: Path
+    task: Task
+    plan: Plan
+    calibration: Calibration = field(repr=False)
+
+    @property
+    def typical_volumes(self) -> tuple[float, ...]:
+        """Mean volume of each class in mm3, over the labelled scans that hold it."""
+        return self.calibration.typical_volumes
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Cross-validated figures."""
+        return self.calibration.metrics
+
+    def load_member(self, fold: int, offset: int) -> dict[str, torch.Tensor]:
+        """Weights of one member.
+
+        Args:
+            fold: 0..fold_count - 1.
+            offset: position in `task.offsets`.
+
+        Raises:
+            DamagedGenerationError: the file is missing or not as published.
+        """
+        return torch.load(self.path / _member_name(fold, offset), map_location="cpu", weights_only=True)
+
+    def verify(self) -> None:
+        """Compare every file with the manifest.
+
+        Raises:
+            DamagedGenerationError: a file is missing or differs.
+        """
+        for name, digest in _read_json(self.path / _MANIFEST)["files"].items():
+            file = self.path / name
+            if not file.is_file():
+                raise DamagedGenerationError(f"{file}: is missing; train again to publish a whole generation")
+            if digest_file(file) != digest:
+                raise DamagedGenerationError(f"{file}: differs from what was published; train again")
+
+
+def publish_generation(
+    folder: Path,
+    *,
+    key: str,
+    task: Task,
+    plan: Plan,
+    calibration: Calibration,
+    members: Sequence[Sequence[Path]],
+) -> Generation:
+    """Write a generation into `folder`, whole or not at all.
+
+    Args:
+        folder: where generations are kept.
+        key: digest of what the generation depends on.
+        task: its settings.
+        plan: its preprocessing.
+        calibration: what cross-validation found.
+        members: weight files, `members[fold][offset]`; linked where the file system can, else copied.
+
+    Raises:
+        InputError: the folder cannot be written to, or the disk is full.
+    """
+    now = datetime.now(UTC)
+    generation = f"{now:%Y%m%dT%H%M%S}-{key[:8]}"
+    with atomic_folder(folder / generation) as temporary:
+        (temporary / "members").mkdir()
+        for fold, paths in enumerate(members):
+            for offset, path in enumerate(paths):
+                _link(path, temporary / _member_name(fold, offset))
+        _write_json(temporary / "task.json", task.model_dump(mode="json"))
+        _write_json(temporary / "plan.json", plan.model_dump(mode="json"))
+        _write_json(
+            temporary / "calibration.json",
+            {
+                "w_dsc": calibration.w_dsc,
+                "offsets": task.offsets,
+                "coefficients": calibration.coefficients.tolist(),
+                "typical_volumes": calibration.typical_volumes,
+            },
+        )
+        _write_json(temporary / "folds.json", dict(calibration.folds))
+        _write_json(temporary / "metrics.json", dict(calibration.metrics))
+        np.savez(
+            temporary / "pattern_counts.npz",
+            voxels=calibration.counts.voxels,
+            foreground=calibration.counts.foreground,
+        )
+        files = sorted(path for path in temporary.rglob("*") if path.is_file())
+        manifest = {
+            "id": generation,
+            "key": key,
+            "created": now.isoformat(timespec="seconds"),
+            "seed": task.seed,
+            "versions": _versions(),
+            "files": {path.relative_to(temporary).as_posix(): digest_file(path) for path in files},
+        }
+        _write_json(temporary / _MANIFEST, manifest)
+    return read_generation(folder / generation)
+
+
+def read_generation(path: Path) -> Generation:
+    """Read a published generation; the weights stay on disk.
+
+    Raises:
+        DamagedGenerationError: a file is missing or unreadable.
+    """
+    manifest = _read_json(path / _MANIFEST)
+    fitted = _read_json(path / "calibration.json")
+    try:
+        with np.load(path / "pattern_counts.npz", allow_pickle=False) as counts:
+            patterns = PatternCounts(voxels=counts["voxels"], foreground=counts["foreground"])
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedGenerationError(f"{path / 'pattern_counts.npz'}: cannot be read ({error}); train again") from error
+    return Generation(
+        id=manifest["id"],
+        key=manifest["key"],
+        path=path,
+        task=Task.model_validate(_read_json(path / "task.json")),
+        plan=Plan.model_validate(_read_json(path / "plan.json")),
+        calibration=Calibration(
+            w_dsc=tuple(fitted["w_dsc"]),
+            counts=patterns,
+            coefficients=np.asarray(fitted["coefficients"], dtype=np.float64),
+            folds=_read_json(path / "folds.json"),
+            typical_volumes=tuple(fitted["typical_volumes"]),
+            metrics=_read_json(path / "metrics.json"),
+        ),
+    )
+
+
+def find_generation(folder: Path, key: str) -> Generation | None:
+    """Give the published generation with this key, None when there is none."""
+    for path in sorted(folder.glob(f"*-{key[:8]}"), reverse=True):
+        generation = read_generation(path)
+        if generation.key == key:
+            return generation
+    return None
+
+
+def _member_name(fold: int, offset: int) -> str:
+    return f"members/fold_{fold}_offset_{offset}.pt"
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _versions() -> dict[str, str]:
+    packages = ("calibrated-ensemble", "torch", "monai", "numpy", "scipy")
+    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, allow_nan=False), encoding="utf-8")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedGenerationError(f"{path}: cannot be read ({error}); train again") from error

@@ -1,0 +1,34 @@
+"""One member over one scan."""
+
+from collections.abc import Callable
+
+import torch
+from monai.inferers import sliding_window_inference
+
+from lib.plan import Plan
+
+OVERLAP = 0.5
+"""Of neighbouring windows (paper, section 3.2)."""
+
+_WINDOW_BATCH = 2
+
+
+def predict_logits(member: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, *, plan: Plan) -> torch.Tensor:
+    """Run a member over a preprocessed scan in overlapping windows, weighted by a Gaussian.
+
+    Args:
+        member: from windows (n, 1, *window) to logits (n, C + 1, *window).
+        image: float32 (1, x, y, z), on the device of the member.
+        plan: largest window; on axes where the scan is shorter, it is padded with zeros no further
+            than the network needs.
+
+    Returns:
+        Logits, float32 (C + 1, x, y, z).
+    """
+    window = [
+        min(size, -(-length // factor) * factor)
+        for size, length, factor in zip(plan.window_size, image.shape[1:], plan.shape_factor, strict=True)
+    ]
+    with torch.inference_mode():
+        logits = sliding_window_inference(image[None], window, _WINDOW_BATCH, member, overlap=OVERLAP, mode="gaussian")
+    return torch.as_tensor(logits)[0].float()

@@ -1,0 +1,63 @@
+"""Networks on disk, addressed by what they depend on."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lib.atomic import atomic_path
+from lib.digest import digest_settings
+
+_UNUSED_SECONDS = 30 * 24 * 3600
+
+
+class MemberStore:
+    """Checkpoints by key: what is there need not be trained again, by this run or a later one.
+
+    Args:
+        folder: where the checkpoints are; made when something is first written.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = Path(folder)
+
+    def path(self, key: str) -> Path:
+        """File of the checkpoint with this key, whether it exists or not."""
+        return self._folder / f"{key[:40]}.pt"
+
+    def has(self, key: str) -> bool:
+        """Whether the checkpoint is there; it is whole if it is."""
+        return self.path(key).exists()
+
+    def save(self, key: str, network: nn.Module) -> None:
+        """Keep the network's weights.
+
+        Raises:
+            InputError: the folder cannot be written to, or the disk is full.
+        """
+        with atomic_path(self.path(key)) as temporary:
+            torch.save(network.state_dict(), temporary)
+
+    def load(self, key: str, network: nn.Module) -> None:
+        """Give the network the kept weights."""
+        path = self.path(key)
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        os.utime(path)
+
+    def remove_unused(self) -> None:
+        """Remove checkpoints that nothing loaded for thirty days; generations keep their own."""
+        for path in self._folder.glob("*.pt"):
+            if time.time() - path.stat().st_mtime > _UNUSED_SECONDS:
+                path.unlink()
+
+
+def chain_keys(base: str, parts: list[Any]) -> list[str]:
+    """Give one key per part, each of which depends on all parts up to its own."""
+    keys = []
+    for part in parts:
+        base = digest_settings([base, part])
+        keys.append(base)
+    return keys

@@ -1,0 +1,143 @@
+"""What members make of the scans that they were not trained on."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.metrics import compute_dice
+from monai.networks.utils import one_hot
+
+from lib.atomic import atomic_path
+from lib.cross_validation import CrossValidation, Fold, LossWeight
+from lib.digest import digest_settings
+from lib.inference import predict_logits
+from lib.prepared_scans import PreparedScan
+from lib.progress import Progress
+from lib.vote_patterns import PatternCounts, count_patterns
+
+
+@dataclass(frozen=True)
+class ScanEvaluation:
+    """All that is kept of one scan.
+
+    Attributes:
+        name: name of the scan.
+        fold: the fold whose members have not seen it.
+        dice: DSC of each member, float64 (K, C), on the network's grid; NaN where a class is
+            neither labelled nor predicted.
+        counts: vote-pattern counts (paper, Eq. 2).
+    """
+
+    name: str
+    fold: int
+    dice: np.ndarray
+    counts: PatternCounts
+
+
+def evaluate_out_of_fold(
+    cross_validation: CrossValidation, weights: Sequence[LossWeight], *, folder: Path, progress: Progress
+) -> list[ScanEvaluation]:
+    """Evaluate the members at K loss weights on the scans of their fold, one scan in memory at a time.
+
+    Args:
+        cross_validation: with trained members at these loss weights.
+        weights: the K loss weights; the order is that of the bits of a vote pattern.
+        folder: where the evaluation of each scan is kept, so that an interrupted one resumes.
+        progress: told of every scan.
+    """
+    total = sum(len(fold.validation) for fold in cross_validation.folds)
+    evaluations: list[ScanEvaluation] = []
+    for fold in cross_validation.folds:
+        members: list[torch.nn.Module] = []
+        keys = [cross_validation.member_key(fold, weight) for weight in weights]
+        for scan in fold.validation:
+            path = folder / f"{digest_settings([keys, scan.digest])[:40]}.npz"
+            if not path.exists():
+                members = members or [cross_validation.load(fold, weight) for weight in weights]
+                segmentations = _segment(members, scan, cross_validation)
+                _write(path, _evaluate(segmentations, scan, fold, class_count=len(cross_validation.task.labels)))
+            evaluations.append(_read(path))
+            progress("cross-validation", len(evaluations), total)
+    return evaluations
+
+
+def mean_dice(evaluations: Sequence[ScanEvaluation]) -> np.ndarray:
+    """Mean DSC over scans, float64 (K, C); NaN for a class that no scan holds."""
+    dice = np.stack([evaluation.dice for evaluation in evaluations])
+    present = np.isfinite(dice)
+    with np.errstate(invalid="ignore"):
+        return np.where(present, dice, 0.0).sum(axis=0) / present.sum(axis=0)
+
+
+def sum_counts(evaluations: Sequence[ScanEvaluation]) -> PatternCounts:
+    """Vote-pattern counts of all scans together."""
+    total = evaluations[0].counts
+    for evaluation in evaluations[1:]:
+        total = total + evaluation.counts
+    return total
+
+
+def _segment(
+    members: Sequence[Callable[[torch.Tensor], torch.Tensor]], scan: PreparedScan, cross_validation: CrossValidation
+) -> np.ndarray:
+    image = torch.from_numpy(np.array(scan.image))[None].to(cross_validation.device)
+    segmentations = [predict_logits(member, image, plan=cross_validation.plan).argmax(dim=0) for member in members]
+    segmentation = torch.stack(segmentations).to(torch.uint8).cpu().numpy()
+    if scan.region is not None:
+        segmentation *= scan.region
+    return segmentation
+
+
+def _evaluate(segmentations: np.ndarray, scan: PreparedScan, fold: Fold, *, class_count: int) -> ScanEvaluation:
+    label = np.array(scan.label)
+    region = None if scan.region is None else np.array(scan.region)
+    if region is not None:
+        label = label * region
+    return ScanEvaluation(
+        name=scan.name,
+        fold=fold.number,
+        dice=np.stack([dice_per_class(one, label, class_count=class_count) for one in segmentations]),
+        counts=count_patterns(segmentations, label, class_count=class_count, region=region),
+    )
+
+
+def dice_per_class(segmentation: np.ndarray, label: np.ndarray, *, class_count: int) -> np.ndarray:
+    """DSC of each foreground class.
+
+    Args:
+        segmentation: class indices, uint8 (x, y, z).
+        label: class indices, uint8 (x, y, z).
+        class_count: foreground classes C.
+
+    Returns:
+        float64 (C,), 0..1; NaN where a class is in neither.
+    """
+    both = torch.from_numpy(np.stack([segmentation, label]).astype(np.int64))[:, None]
+    hot = one_hot(both, num_classes=class_count + 1)
+    dice = compute_dice(hot[:1], hot[1:], include_background=False, ignore_empty=False)[0].double().numpy()
+    empty = ~hot[:, 1:].flatten(2).any(dim=2).any(dim=0).numpy()
+    return np.where(empty, np.nan, dice)
+
+
+def _write(path: Path, evaluation: ScanEvaluation) -> None:
+    described = json.dumps({"name": evaluation.name, "fold": evaluation.fold})
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            described=np.array(described),
+            dice=evaluation.dice,
+            voxels=evaluation.counts.voxels,
+            foreground=evaluation.counts.foreground,
+        )
+
+
+def _read(path: Path) -> ScanEvaluation:
+    with np.load(path, allow_pickle=False) as stored:
+        return ScanEvaluation(
+            **json.loads(str(stored["described"])),
+            dice=stored["dice"],
+            counts=PatternCounts(voxels=stored["voxels"], foreground=stored["foreground"]),
+        )

@@ -1,0 +1,130 @@
+"""Labelled scans on the network's grid, kept on disk so that training maps them instead of holding them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lib.atomic import atomic_folder
+from lib.digest import digest_file, digest_settings
+from lib.plan import Plan
+from lib.preprocessing import Preprocessing
+from lib.segmentation import class_indices
+from lib.studies import LabelledScan
+from lib.task import Task
+from lib.volume import Volume, check_same_grid, read_label, read_scan
+
+# nnU-Net keeps as many: enough that patch centres do not repeat, small for any scan.
+_CENTRES = 10_000
+
+
+@dataclass(frozen=True)
+class PreparedScan:
+    """One labelled scan after preprocessing; arrays are read-only and mapped from disk.
+
+    Attributes:
+        name: name of the scan.
+        patient: its patient.
+        digest: digest of the scan's, label's and region's files.
+        folder: where the arrays are.
+    """
+
+    name: str
+    patient: str
+    digest: str
+    folder: Path
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """Grey values, float32 (x, y, z)."""
+        return self._load("image")
+
+    @cached_property
+    def label(self) -> np.ndarray:
+        """Class indices, uint8 (x, y, z)."""
+        return self._load("label")
+
+    @cached_property
+    def region(self) -> np.ndarray | None:
+        """Region mask, bool (x, y, z), or None where the whole scan counts."""
+        return self._load("region") if (self.folder / "region.npy").exists() else None
+
+    @cached_property
+    def centres(self) -> np.ndarray:
+        """Voxels that may be the centre of a foreground patch, int32 (n, 3); n may be 0."""
+        return self._load("centres")
+
+    def _load(self, name: str) -> np.ndarray:
+        return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+
+def read_labelled_scan(scan: LabelledScan, task: Task) -> tuple[Volume, Volume, Volume | None]:
+    """Read a scan, its label as the task's label values, and its region mask.
+
+    Raises:
+        InputError: a file is unreadable or the label does not fit; see `lib.volume`.
+    """
+    image = read_scan(scan.image)
+    label = read_label(scan.label, values=task.labels.values(), scan=image)
+    region = read_region(scan.region, image) if scan.region else None
+    return image, label, region
+
+
+def read_region(path: Path, scan: Volume) -> Volume:
+    """Read a region mask as booleans; every value above 0 is inside.
+
+    Raises:
+        InputError: the file is unreadable or lies on another grid than the scan.
+    """
+    mask = read_scan(path)
+    check_same_grid(mask, scan, where=str(path))
+    return Volume(mask.array > 0, mask.affine)
+
+
+def digest_labelled_scan(scan: LabelledScan) -> str:
+    """Digest of everything a labelled scan consists of."""
+    files = [scan.image, scan.label, scan.region]
+    return digest_settings([digest_file(path) if path else None for path in files])
+
+
+def prepare_scan(scan: LabelledScan, *, task: Task, plan: Plan, digest: str, folder: Path) -> PreparedScan:
+    """Preprocess a labelled scan into a sub-folder of `folder`, unless it is there already.
+
+    Args:
+        scan: what to prepare.
+        task: classes and seed.
+        plan: the preprocessing.
+        digest: from `digest_labelled_scan`.
+        folder: where prepared scans are kept.
+
+    Raises:
+        InputError: see `read_labelled_scan`.
+    """
+    key = digest_settings([digest, plan.model_dump(mode="json"), list(task.labels.items())])
+    target = folder / key[:32]
+    if not target.exists():
+        image, label, region = read_labelled_scan(scan, task)
+        preprocessing = Preprocessing(plan)
+        prepared = preprocessing.scan(image)
+        classes = Volume(class_indices(label.array, task), label.affine)
+        arrays = {"image": prepared.numpy()[0], "label": preprocessing.label(classes, like=prepared).numpy()}
+        if region is not None:
+            arrays["region"] = preprocessing.region(region, like=prepared).numpy()
+        arrays["centres"] = _choose_centres(arrays["label"], arrays.get("region"), seed=int(key[:8], 16))
+        _write_arrays(arrays, target)
+    return PreparedScan(scan.name, scan.patient, digest, target)
+
+
+def _choose_centres(label: np.ndarray, region: np.ndarray | None, *, seed: int) -> np.ndarray:
+    inside = label > 0 if region is None else (label > 0) & region
+    voxels = np.argwhere(inside).astype(np.int32)
+    if len(voxels) > _CENTRES:
+        voxels = np.random.default_rng(seed).choice(voxels, _CENTRES, replace=False)
+    return voxels
+
+
+def _write_arrays(arrays: dict[str, np.ndarray], target: Path) -> None:
+    with atomic_folder(target) as temporary:
+        for name, array in arrays.items():
+            np.save(temporary / f"{name}.npy", array, allow_pickle=False)

@@ -1,0 +1,93 @@
+"""The folder where generations, members, scores and settings live."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lib.atomic import write_text
+from lib.errors import InputError, NotTrainedError
+from lib.generation import Generation, read_generation
+
+
+class Workspace:
+    """Where everything that the product writes is found.
+
+    Args:
+        root: folder; made when something is first written.
+    """
+
+    def __init__(self, root: Path):
+        self.root = Path(root)
+        self.generations = self.root / "generations"
+        self.members = self.root / "members"
+        self.prepared_scans = self.root / "prepared_scans"
+        self.out_of_fold = self.root / "out_of_fold"
+        self.database_path = self.root / "database.sqlite"
+        self._current = self.root / "current"
+        self._folds = self.root / "folds.json"
+
+    def current(self) -> str | None:
+        """Id of the current generation, None before the first; one small file is read."""
+        try:
+            return self._current.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+
+    def generation(self) -> Generation:
+        """Give the current generation.
+
+        Raises:
+            NotTrainedError: there is none yet.
+            DamagedGenerationError: its files are incomplete.
+        """
+        current = self.current()
+        if current is None:
+            raise NotTrainedError(
+                f"{self.root}: no model is trained yet; label some scans, then train (`calibrated-ensemble train`, "
+                "or the trainer `ensemble` of the server)"
+            )
+        return read_generation(self.generations / current)
+
+    def make_current(self, generation: Generation) -> None:
+        """Serve this generation from now on, in one atomic step."""
+        write_text(self._current, generation.id)
+
+    def read_folds(self, fold_count: int) -> dict[str, int]:
+        """Folds that patients were given before, empty when there were none or another number of folds."""
+        try:
+            stored = json.loads(self._folds.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return stored["patients"] if stored["fold_count"] == fold_count else {}
+
+    def write_folds(self, patients: dict[str, int], fold_count: int) -> None:
+        """Keep the folds of all patients, so that a new label never moves an old scan."""
+        write_text(self._folds, json.dumps({"fold_count": fold_count, "patients": patients}, indent=1, sort_keys=True))
+
+    @contextmanager
+    def training_lock(self) -> Iterator[None]:
+        """Hold the right to train; it ends with the process, however that ends.
+
+        Raises:
+            InputError: another process trains in this workspace, or the folder cannot be written to.
+        """
+        lock = FileLock(self.root / "training.lock")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(
+                f"{self.root}: another training is running here; wait for it to end or stop it, then train again"
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"{self.root}: cannot be written ({os.strerror(error.errno or 0)}); choose a workspace that is writable"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
