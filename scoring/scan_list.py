@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, select
+from sqlalchemy import BindParameter, Connection, Engine, bindparam, select
 
 from scoring.database import ScanState, information, leases, record_event, scans, scores, writing
 
@@ -105,7 +105,7 @@ def use_random_order(connection: Connection, seed: int) -> None:
 
 def _set_states(connection: Connection, changed: list[dict[str, Any]]) -> None:
     if changed:
-        row = bindparam("row")
+        row: BindParameter[int] = bindparam("row")
         connection.execute(scans.update().where(scans.c.id == row).values(state=bindparam("new")), changed)
         connection.execute(scores.update().where(scores.c.scan_id == row).values(waiting=bindparam("waits")), changed)
 
