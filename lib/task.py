@@ -26,7 +26,7 @@ _RIGHT = {
     "region": "the name of a folder in labels/, of letters, digits, _ and -",
     "patient_pattern": "a regular expression with one group, such as '^(TCGA_[A-Z]+_[0-9]+)'",
     "seed": "a whole number",
-    "preset": "paper, small or demo",
+    "preset": " or ".join(PRESETS),
 }
 """What would be right, for each key of a task file that a message may have to name."""
 
@@ -197,7 +197,12 @@ def _explain(error: ValidationError, data: dict[str, Any]) -> str:
         if len(parts) == 2 and parts[0] in ("network", "training"):
             known = (NetworkSettings if parts[0] == "network" else TrainingSettings).model_fields
         return f"unknown key `{key}`; known are {', '.join(sorted(known))}"
-    right = f"give {_RIGHT[parts[0]]}" if parts[0] in _RIGHT else first["msg"].replace("Input should", "it should")
-    if first["type"] == "missing":
+    if parts[0] in _RIGHT:
+        right = f"give {_RIGHT[parts[0]]}"
+    elif len(parts) == 1:
+        right = "give settings, such as network: {init_filters: 8} or training: {iterations: 1000}"
+    else:
+        right = first["msg"].replace("Input should", "it should")
+    if first["type"] == "missing" and given is not data.get(key):
         return f"key `{key}` is missing; {right}"
     return f"`{key}` is {given!r}; {right}"
