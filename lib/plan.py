@@ -14,9 +14,11 @@ from lib.task import Modality, Task
 Shape = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 
-STAGE_FRACTIONS = (1 / 4, 1 / 3, 1 / 2, 1.0)
-"""Patch volume of the four training stages as a fraction of the full patch (paper, section 3.2)."""
+# Patch volume of the first three training stages as a fraction of the full patch (paper, section 3.2).
+_STAGE_FRACTIONS = (1 / 4, 1 / 3, 1 / 2)
 
+# Of the patches with nearly as many voxels as the budget allows the most cubic one is taken.
+_NEARLY_ALL = 0.9
 # A window up to half as large again as the patch costs less than the eight windows that overlap otherwise.
 _WINDOW_STRETCH = 1.5
 
@@ -61,9 +63,9 @@ class Plan(BaseModel):
 def make_plan(task: Task, fingerprint: Fingerprint) -> Plan:
     """Make the plan for a task from the fingerprint of its labelled scans.
 
-    The patch starts from the median shape at the target spacing and, while it holds more than
-    `task.training.patch_voxels` voxels, loses one factor along the axis that is physically the
-    longest. The window covers the largest labelled scan where that is at most 1.5 patches long.
+    The patch fits the median shape at the target spacing and holds at most
+    `task.training.patch_voxels` voxels (see `patch_size`).
+    The window covers the largest labelled scan where that is at most 1.5 patches long.
 
     Raises:
         InputError: no labelled scan holds any foreground.
@@ -112,41 +114,47 @@ def patch_size(shape: Shape, *, spacing: Spacing, factor: Shape, budget: int) ->
         budget: voxels; exceeded only where even the smallest patch that the network takes does.
 
     Returns:
-        The patch. It covers the whole shape if the budget allows it. Otherwise it starts from
-        the nearest multiples (the lower one of two) and shrinks towards a physical cube.
+        The patch: nowhere longer than the shape, rounded up; of all that have at least nine tenths
+        of the voxels that are possible so, the one nearest to a physical cube.
     """
     whole = [math.ceil(size / step) for size, step in zip(shape, factor, strict=True)]
-    if math.prod(whole) * math.prod(factor) > budget:
-        whole = [max(1, math.ceil(size / step - 0.5)) for size, step in zip(shape, factor, strict=True)]
-    return _shrunk(whole, spacing=spacing, factor=factor, budget=budget)
+    return _fitted(whole, spacing=spacing, factor=factor, budget=budget)
 
 
 def stage_patch_sizes(plan: Plan) -> tuple[Shape, Shape, Shape, Shape]:
     """Patch shapes of the four training stages: at most 1/4, 1/3, 1/2 and all of the voxels."""
     counts = [size // step for size, step in zip(plan.patch_size, plan.shape_factor, strict=True)]
-    first, second, third, fourth = (
-        _shrunk(
+    first, second, third = (
+        _fitted(
             counts,
             spacing=plan.spacing,
             factor=plan.shape_factor,
             budget=math.floor(fraction * math.prod(plan.patch_size)),
         )
-        for fraction in STAGE_FRACTIONS
+        for fraction in _STAGE_FRACTIONS
     )
-    return first, second, third, fourth
+    return first, second, third, plan.patch_size
 
 
-def _shrunk(counts: list[int], *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
-    """Multiples of the factor, reduced along the physically longest axis until they fit the budget."""
-    counts = list(counts)
-    lengths = [step * millimetres for step, millimetres in zip(factor, spacing, strict=True)]
-    if math.prod(counts) == 1:
+def _fitted(whole: list[int], *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
+    """At most `whole` multiples of the factor along each axis that fit the budget: many voxels, nearly a cube."""
+    lengths = np.array(factor) * spacing
+    if math.prod(whole) == 1:
         # Instance norm needs two voxels at the bottom of the network.
-        counts[int(np.argmin(lengths))] = 2
-    while math.prod(counts) * math.prod(factor) > budget and math.prod(counts) > 2:
-        longest = max((axis for axis in range(3) if counts[axis] > 1), key=lambda axis: counts[axis] * lengths[axis])
-        counts[longest] -= 1
-    x, y, z = (count * step for count, step in zip(counts, factor, strict=True))
+        whole = list(whole)
+        whole[int(np.argmin(lengths))] = 2
+    # At most 64 steps an axis, so that scans of thousands of voxels without downsampling stay quick.
+    steps = (np.unique(np.linspace(1, count, min(count, 64)).astype(int)) for count in whole)
+    counts = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    counts = counts[counts.prod(axis=1) > 1]
+    voxels = counts.prod(axis=1) * math.prod(factor)
+    fits = voxels <= max(budget, voxels.min())
+    counts, voxels = counts[fits], voxels[fits]
+    counts = counts[voxels >= _NEARLY_ALL * voxels.max()]
+    sides = counts * lengths
+    elongation = sides.max(axis=1) / sides.min(axis=1)
+    best = np.lexsort((-counts.prod(axis=1), elongation))[0]
+    x, y, z = (counts[best] * factor).tolist()
     return x, y, z
 
 

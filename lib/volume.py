@@ -7,7 +7,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from monai.data import NibabelReader, NrrdReader
-from monai.transforms import LoadImage
 
 from lib.atomic import atomic_path
 from lib.errors import InputError
@@ -142,8 +141,8 @@ def _read(path: Path) -> Volume:
         raise InputError(f"{path}: no such file")
     reader = NrrdReader if path.name.lower().endswith(".nrrd") else NibabelReader
     try:
-        image = LoadImage(reader=reader, image_only=True, dtype=None)(str(path))
-        array, affine = image.numpy(), image.affine.numpy().astype(np.float64)
+        array, meta = reader().get_data(reader().read(str(path)))
+        affine = np.asarray(meta["affine"], dtype=np.float64)
     except Exception as error:  # readers raise whatever their decoders raise
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
