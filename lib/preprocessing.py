@@ -93,6 +93,8 @@ class Preprocessing:
             float32, shape (C, x, y, z), exactly the voxels of the scan.
         """
         channels = torch.as_tensor(array).detach().to("cpu", torch.float32)
+        if isinstance(channels, MetaTensor):
+            channels = channels.as_tensor()
         if tuple(channels.shape[1:]) != tuple(like.shape[1:]):
             raise ValueError(f"array has shape {tuple(channels.shape)}, the preprocessed scan {tuple(like.shape)}")
         original = like.meta["original_affine"]
@@ -191,4 +193,5 @@ def _resampled(
 
 
 def _reoriented(array: np.ndarray, orientation: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(nib.orientations.apply_orientation(array, orientation))
+    # A copy, since an axis of one voxel may keep a negative stride, which torch refuses.
+    return nib.orientations.apply_orientation(array, orientation).copy()
