@@ -139,9 +139,9 @@ def _read(path: Path) -> Volume:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    reader = NrrdReader if path.name.lower().endswith(".nrrd") else NibabelReader
+    reader = NrrdReader() if path.name.lower().endswith(".nrrd") else NibabelReader()
     try:
-        array, meta = reader().get_data(reader().read(str(path)))
+        array, meta = reader.get_data(reader.read(str(path)))
         affine = np.asarray(meta["affine"], dtype=np.float64)
     except Exception as error:  # readers raise whatever their decoders raise
         reason = str(error.__cause__ or error).strip().splitlines()[0]
