@@ -1,0 +1,35 @@
+# make demo                  the whole loop on made-up scans, then the server
+# make demo STUDIES=DIR      the same on your scans
+# make test                  ruff, mypy and pytest
+# make bench                 the benchmarks of the README
+# make venv                  only the environment in .venv
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+ARGS ?=
+READY := .venv/.ready
+
+.PHONY: venv demo test bench
+.DELETE_ON_ERROR:
+
+venv: $(READY)
+
+# The mark comes last, so that an interrupted installation starts again.
+$(READY): requirements.txt
+	rm -rf .venv
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "make: needs Python 3.11, set PYTHON=")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet -r requirements.txt
+	.venv/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+demo: $(READY)
+	.venv/bin/calibrated-ensemble demo $(if $(STUDIES),--studies "$(STUDIES)") $(ARGS)
+
+test: $(READY)
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/python -m pytest $(ARGS)
+
+bench: $(READY)
+	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; .venv/bin/python "$$file"; done
