@@ -1,0 +1,57 @@
+"""Training, scoring and batch inference run in processes of their own, which end with the server.
+
+MONAI Label starts them and leaves them behind when the server is killed; a server that is asked
+to stop waits for them without end. Both are settled here: a background process watches its server,
+and a server that ends stops its background processes. What they had finished is kept.
+"""
+
+import logging
+import os
+import threading
+import time
+
+from monailabel.utils.async_tasks.task import AsyncTask
+from monailabel.utils.async_tasks.utils import background_executors, processes
+
+SERVER_PROCESS = "CALIBRATED_ENSEMBLE_SERVER_PROCESS"
+"""Environment variable that tells a background process which process is its server."""
+
+_METHODS = ("train", "scoring", "batch_infer")
+_WATCH_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+def runs_in_background() -> bool:
+    """Whether this process was started by a server of this app to do one task."""
+    return os.environ.get(SERVER_PROCESS) not in (None, str(os.getpid()))
+
+
+def stop_background_processes_at_exit() -> None:
+    """Make this process the server: others see it as theirs, and it stops them when it ends."""
+    os.environ[SERVER_PROCESS] = str(os.getpid())
+    threading.Thread(target=_stop_after_main_thread, name="stop-background-processes", daemon=True).start()
+
+
+def end_with_server() -> None:
+    """End this background process soon after its server is gone, however the server ended."""
+    server = int(os.environ[SERVER_PROCESS])
+    threading.Thread(target=_exit_without_server, args=(server,), name="watch-server", daemon=True).start()
+
+
+def _stop_after_main_thread() -> None:
+    # Exit handlers run too late: the interpreter first waits for the threads that wait for the processes.
+    threading.main_thread().join()
+    for method in _METHODS:
+        executor = background_executors.get(method)
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+        while processes(method):
+            AsyncTask.stop(method)
+
+
+def _exit_without_server(server: int) -> None:
+    while os.getppid() == server:
+        time.sleep(_WATCH_SECONDS)
+    logger.error("the server (process %d) is gone; this process ends, and what it finished is kept", server)
+    os._exit(3)

@@ -1,0 +1,76 @@
+"""The scans of MONAI Label's datastore, as `lib` and `scoring` know them."""
+
+import threading
+import time
+from pathlib import Path
+
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+from sqlalchemy import Engine
+
+from lib.studies import LabelledScan, UnlabelledScan
+from lib.task import Task
+from scoring.scan_list import synchronise_scans
+
+FINAL = DefaultLabelTag.FINAL.value
+"""Tag of the labels that annotators submitted."""
+
+
+def labelled_scans(datastore: Datastore, task: Task) -> list[LabelledScan]:
+    """List the scans with a final label, in the order of their names."""
+    return [
+        LabelledScan(
+            name=name,
+            image=Path(datastore.get_image_uri(name)),
+            label=Path(datastore.get_label_uri(datastore.get_label_by_image_id(name, FINAL), FINAL)),
+            patient=task.patient(name),
+            region=region_mask(datastore, task, name),
+        )
+        for name in sorted(datastore.get_labeled_images())
+    ]
+
+
+def unlabelled_scans(datastore: Datastore, task: Task) -> list[UnlabelledScan]:
+    """List the scans without a final label, in the order of their names."""
+    return [
+        UnlabelledScan(name=name, image=Path(datastore.get_image_uri(name)), region=region_mask(datastore, task, name))
+        for name in sorted(datastore.get_unlabeled_images())
+    ]
+
+
+def region_mask(datastore: Datastore, task: Task, name: str) -> Path | None:
+    """Give the file of a scan's region mask; None when the task names none or the scan has none."""
+    if task.region is None:
+        return None
+    label = datastore.get_label_by_image_id(name, task.region)
+    uri = datastore.get_label_uri(label, task.region) if label else ""
+    return Path(uri) if uri else None
+
+
+class ScanRegister:
+    """Keeps the database's list of scans equal to the datastore's.
+
+    Listing 100,000 scans takes a good part of a second, so a datastore that counts its changes
+    (`StudiesFolder.revision`) is listed only after one; any other is listed every time.
+    """
+
+    def __init__(self, datastore: Datastore, engine: Engine):
+        self._datastore = datastore
+        self._engine = engine
+        self._revision: int | None = None
+        self._lock = threading.Lock()
+
+    def synchronise(self, *, always: bool = False) -> None:
+        """Bring the database up to date.
+
+        Raises:
+            InputError: the database cannot be written to.
+        """
+        with self._lock:
+            revision = getattr(self._datastore, "revision", None)
+            if revision is not None and revision == self._revision and not always:
+                return
+            listed_at = time.time()
+            synchronise_scans(
+                self._engine, self._datastore.list_images(), self._datastore.get_labeled_images(), listed_at=listed_at
+            )
+            self._revision = revision

@@ -1,0 +1,87 @@
+"""The infer model `heatmap`: calibrated probabilities of each class."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+
+from apps.calibrated_ensemble.predictions import Predictor
+from apps.calibrated_ensemble.result_files import result_dtype, result_suffix, write_result
+from apps.calibrated_ensemble.segmentation_infer import figures, region_of
+from lib.errors import InputError
+from lib.task import Task
+
+BANDS = 10
+BAND_NAMES = {f"{100 * band // BANDS} %": band for band in range(1, BANDS + 1)}
+"""Labels of the whole-number answer: value b means a probability of about b tenths."""
+
+
+def probability_bands(heatmap: np.ndarray) -> np.ndarray:
+    """Round probabilities to tenths, for clients that can only show labels.
+
+    Args:
+        heatmap: probabilities 0..1, any shape.
+
+    Returns:
+        uint8, same shape: b where the probability is within 0.05 of b / 10, b = 0..10.
+    """
+    return np.rint(np.asarray(heatmap) * BANDS).astype(np.uint8)
+
+
+class HeatmapInfer(InferTask):
+    """Gives the heatmap of a scan; listed always, like the segmentation."""
+
+    def __init__(self, task: Task, predictor: Predictor):
+        super().__init__(
+            type=InferType.SEGMENTATION,
+            labels=dict(BAND_NAMES),
+            dimension=3,
+            description="Calibrated probabilities: float32, or tenths where a client asks for whole numbers",
+            config={"class": ["all", *task.classes]} if len(task.classes) > 1 else None,
+        )
+        self._predictor = predictor
+
+    def is_valid(self) -> bool:
+        """Listed always."""
+        return True
+
+    def __call__(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Predict a scan.
+
+        Args:
+            request: as `SegmentationInfer`, and `class`, the name of one class. A `result_dtype`
+                of whole numbers (OHIF and Slicer always send uint8) asks for bands.
+
+        Returns:
+            A file on the scan's grid and what is known about it. Probabilities: float32, one
+            channel per class when there are several. Bands: whole numbers 0..10, the highest
+            class at each voxel.
+
+        Raises:
+            NotTrainedError: there is no generation yet.
+            InputError: an unknown class, a scan that cannot be used, or a format that cannot be
+                written.
+        """
+        suffix, dtype = result_suffix(request), result_dtype(request, np.float32)
+        predicted = self._predictor.predict(Path(request["image"]), region_of(request))
+        classes = _wanted_classes(request, predicted.task)
+        heatmap = predicted.prediction.heatmap[[predicted.task.classes.index(name) for name in classes]]
+        is_bands = dtype.kind in "iu"
+        channels = heatmap[0] if len(classes) == 1 else heatmap
+        result = probability_bands(heatmap.max(axis=0)) if is_bands else channels
+        file = write_result(
+            result.astype(dtype), predicted.affine, suffix=suffix, compress=bool(request.get("result_compress"))
+        )
+        known = {"label_names": dict(BAND_NAMES)} if is_bands else {}
+        return file, {**known, "classes": list(classes), **figures(predicted)}
+
+
+def _wanted_classes(request: dict[str, Any], task: Task) -> tuple[str, ...]:
+    wanted = request.get("class")
+    # Viewers send a choice back as they got it: the whole list until the user picks one.
+    if not wanted or wanted == "all" or isinstance(wanted, list):
+        return task.classes
+    if wanted not in task.classes:
+        raise InputError(f"class: is {wanted!r}; give one of {', '.join(task.classes)}, or none for all")
+    return (str(wanted),)

@@ -1,0 +1,205 @@
+"""The MONAI Label app: a calibrated ensemble that segments, says how sure it is, and asks for what it needs."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from monailabel.config import settings as server_settings
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.scoring import ScoringMethod
+from monailabel.interfaces.tasks.strategy import Strategy
+from monailabel.interfaces.tasks.train import TrainTask
+
+# The server makes an empty folder `lib` beside this file and puts that first; a package found anywhere on
+# the path wins over such a folder, one found by an import hook (an editable install) does not. `lib` itself is
+# not imported here: the server's /reload would give this file another copy of it than all other modules have.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from apps.calibrated_ensemble.app_settings import open_workspace, read_app_settings
+from apps.calibrated_ensemble.background_processes import (
+    end_with_server,
+    runs_in_background,
+    stop_background_processes_at_exit,
+)
+from apps.calibrated_ensemble.batch_inference import BatchInference
+from apps.calibrated_ensemble.datastore_scans import FINAL, ScanRegister, region_mask
+from apps.calibrated_ensemble.error_answers import clear_answers, one_line_failure
+from apps.calibrated_ensemble.heatmap_infer import HeatmapInfer
+from apps.calibrated_ensemble.label_submission import LabelSubmission
+from apps.calibrated_ensemble.predictions import Predictor
+from apps.calibrated_ensemble.scoring_task import ESTIMATED_DSC, EstimatedDscScoring
+from apps.calibrated_ensemble.segmentation_infer import SegmentationInfer
+from apps.calibrated_ensemble.strategies import DESCRIPTIONS, NextScan
+from apps.calibrated_ensemble.studies_folder import StudiesFolder
+from apps.calibrated_ensemble.task_files import task_by_name_or_path
+from apps.calibrated_ensemble.trainers import make_trainers
+from scoring.database import open_database
+
+logger = logging.getLogger(__name__)
+
+MODEL = "calibrated_ensemble"
+HEATMAP = "heatmap"
+
+
+class CalibratedEnsembleApp(MONAILabelApp):
+    """Wires the tasks; MONAI Label finds it as the class whose direct base is `MONAILabelApp`.
+
+    Args:
+        app_dir: this folder.
+        studies: folder of scans, or URL of a DICOMweb server.
+        conf: see `AppSettings`.
+
+    Raises:
+        InputError: a wrong setting or task, or a workspace that cannot be used.
+    """
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]):
+        self._settings = read_app_settings(conf)
+        self._task = task_by_name_or_path(self._settings.task, preset=self._settings.preset)
+        self._workspace = open_workspace(self._settings, studies)
+        self._engine = open_database(self._settings.database_url or self._workspace.database_path)
+        self._submission = LabelSubmission(self._task, self._engine, self._workspace.root / "refused_labels")
+        self._predictor = Predictor(self._workspace, device=self._settings.device)
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=conf,
+            name=f"Calibrated ensemble: {self._task.name}",
+            description="Segmentation with calibrated probabilities; serves the least certain scan next",
+            labels=list(self._task.classes),
+        )
+        # Scores are made when a generation is published and when the server starts; the stock app starts a
+        # scoring process for every scan it serves.
+        self._auto_update_scoring = False
+
+    def init_datastore(self) -> Datastore:
+        """Give the datastore of a folder, or MONAI Label's own for a URL."""
+        if self.studies.startswith(("http://", "https://")):
+            return super().init_datastore()
+        return StudiesFolder(
+            self.studies,
+            review=self._submission.review,
+            auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD and not runs_in_background(),
+            read_only=server_settings.MONAI_LABEL_DATASTORE_READ_ONLY,
+        )
+
+    def init_infers(self) -> dict[str, InferTask]:
+        """Give the infer models; the segmentation first, since viewers choose the first."""
+        return {
+            MODEL: SegmentationInfer(self._task, self._predictor),
+            HEATMAP: HeatmapInfer(self._task, self._predictor),
+        }
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        """Give one trainer per loss weight and one for all."""
+        return make_trainers(self._task, workspace=self._workspace, engine=self._engine, device=self._settings.device)
+
+    def init_strategies(self) -> dict[str, Strategy]:
+        """Give the strategies; least certain first, since viewers choose the first."""
+        register = ScanRegister(self._datastore, self._engine)
+        return {
+            order: NextScan(
+                order,
+                workspace=self._workspace,
+                engine=self._engine,
+                register=register,
+                lease_seconds=60 * self._settings.lease_minutes,
+                seed=self._task.seed,
+            )
+            for order in DESCRIPTIONS
+        }
+
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        """Give the one scoring method."""
+        return {
+            ESTIMATED_DSC: EstimatedDscScoring(
+                task=self._task, workspace=self._workspace, engine=self._engine, device=self._settings.device
+            )
+        }
+
+    def init_batch_infer(self) -> BatchInference:
+        """Give the batch inference."""
+        return BatchInference()
+
+    def server_mode(self, mode: bool) -> None:
+        """Become the server, which takes its background processes along when it ends."""
+        super().server_mode(mode)
+        if mode:
+            stop_background_processes_at_exit()
+
+    def on_init_complete(self) -> None:
+        """Score what a killed run left unscored, and scans that are new, unless told not to."""
+        super().on_init_complete()
+        if server_settings.MONAI_LABEL_AUTO_UPDATE_SCORING and self._workspace.current() is not None:
+            self.async_scoring(ESTIMATED_DSC)
+
+    def info(self) -> dict[str, Any]:
+        """Give what `/info/` answers, with the id of the current `generation` (None before the first)."""
+        return {**super().info(), "generation": self._workspace.current()}
+
+    def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Predict one scan: a name in the datastore, a file, or a folder of a DICOM series.
+
+        Raises:
+            HTTPException: see `clear_answers`.
+        """
+        with clear_answers():
+            request = self._with_region(request, datastore or self.datastore())
+            return super().infer(request, datastore)
+
+    def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Predict many scans."""
+        with self._answers():
+            return super().batch_infer(request, datastore)
+
+    def train(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run a trainer."""
+        with self._answers():
+            return super().train(request)
+
+    def scoring(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Run the scoring method."""
+        with self._answers():
+            return super().scoring(request, datastore)
+
+    def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Serve the next scan.
+
+        Raises:
+            HTTPException: 404 when nothing is left, and see `clear_answers`.
+        """
+        with clear_answers():
+            return super().next_sample(request)
+
+    def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
+        """Take note of a label that was stored; a final one ends the scan's lease.
+
+        Returns:
+            `warnings` for the annotator and `voxels` per class, which the client is sent.
+        """
+        with clear_answers():
+            if not self._datastore.get_label_by_image_id(image_id, FINAL):
+                return {}
+            info = self._datastore.get_label_info(label_id, FINAL)
+            review = info.get("review") or {}
+            warnings = review.get("warnings", [])
+            self._submission.accept(image_id, client=info.get("client_id") or info.get("user"), warnings=warnings)
+            return review
+
+    def _with_region(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
+        image = request.get("image")
+        if not isinstance(image, str) or not image or Path(image).exists():
+            return request
+        mask = region_mask(datastore, self._task, image)
+        return {**request, "region": str(mask)} if mask else request
+
+    def _answers(self) -> Any:
+        """How errors are told: over HTTP in the server, in the last line of the log elsewhere."""
+        if self._server_mode:
+            return clear_answers()
+        if runs_in_background():
+            end_with_server()
+        return one_line_failure()
