@@ -17,6 +17,16 @@ SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 # Affines travel through float32 headers and through clients: a thousandth of a millimetre is noise.
 _AFFINE_TOLERANCE = 1e-3
 
+# Signs that take the first two axes of an anatomical space to RAS; MONAI's reader knows only the last name.
+_NRRD_SPACES = {
+    "right-anterior-superior": (1, 1, 1),
+    "ras": (1, 1, 1),
+    "left-anterior-superior": (-1, 1, 1),
+    "las": (-1, 1, 1),
+    "lps": (-1, -1, 1),
+    "left-posterior-superior": (-1, -1, 1),
+}
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -60,10 +70,12 @@ def read_scan(path: Path) -> Volume:
             three-dimensional, holds NaN or infinite values, or has a degenerate affine.
     """
     volume = _read(path)
-    if not np.isfinite(volume.array).all():
-        count = int((~np.isfinite(volume.array)).sum())
+    with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
+        array = volume.array.astype(np.float32)
+    if not np.isfinite(array).all():
+        count = int((~np.isfinite(array)).sum())
         raise InputError(f"{path}: holds {count} NaN or infinite voxels; export the scan again with finite grey values")
-    return Volume(volume.array.astype(np.float32), volume.affine)
+    return Volume(array, volume.affine)
 
 
 def read_label(path: Path, *, values: Collection[int], scan: Volume | None = None) -> Volume:
@@ -94,6 +106,9 @@ def check_label_values(array: np.ndarray, *, values: Collection[int], where: str
     found = np.unique(array)
     if not np.isfinite(found).all():
         raise InputError(f"{where}: the label holds NaN or infinite values; save it again as whole numbers")
+    fractions = found[found != np.floor(found)]
+    if fractions.size:
+        raise InputError(f"{where}: the label holds {fractions[0]}, no whole number; save it again as whole numbers")
     unknown = sorted(set(found.tolist()) - {0, *values})
     if unknown:
         shown = ", ".join(f"{value:g}" for value in unknown[:5])
@@ -139,20 +154,46 @@ def _read(path: Path) -> Volume:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    reader = NrrdReader() if path.name.lower().endswith(".nrrd") else NibabelReader()
     try:
-        array, meta = reader.get_data(reader.read(str(path)))
-        affine = np.asarray(meta["affine"], dtype=np.float64)
+        array, affine = _decode_nrrd(path) if path.name.lower().endswith(".nrrd") else _decode_nifti(path)
+    except InputError:
+        raise
     except Exception as error:  # readers raise whatever their decoders raise
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
         raise InputError(
-            f"{path}: cannot be read as an image ({reason}); "
+            f"{path}: cannot be read as an image ({reason[0]}); "
             "it may be truncated, or no NIfTI or NRRD file: copy it again"
         ) from error
-    if array.ndim == 4 and array.shape[-1] == 1:
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{path}: holds {array.dtype} voxels; export it again with one real number per voxel")
+    while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim != 3:
         raise InputError(f"{path}: has {array.ndim} dimensions, shape {array.shape}; give one 3-D volume per file")
     if array.size == 0 or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(f"{path}: has shape {array.shape} and a degenerate affine; export it again with its geometry")
     return Volume(array, affine)
+
+
+def _decode_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    reader = NibabelReader()
+    array, meta = reader.get_data(reader.read(str(path)))
+    return array, np.asarray(meta["affine"], dtype=np.float64)
+
+
+def _decode_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    reader = NrrdReader(affine_lps_to_ras=False)
+    image = reader.read(str(path))
+    if image.array.ndim != 3:
+        return image.array, np.eye(4)
+    space = image.header.get("space", "left-posterior-superior")
+    if space.lower() not in _NRRD_SPACES or "space directions" not in image.header:
+        raise InputError(
+            f"{path}: has the space {space!r} and "
+            f"{'some' if 'space directions' in image.header else 'no'} space directions; "
+            "export it again with its geometry, such as space: left-posterior-superior"
+        )
+    array, meta = reader.get_data(image)
+    affine = np.asarray(meta["affine"], dtype=np.float64)
+    affine[:3] *= np.array(_NRRD_SPACES[space.lower()])[:, None]
+    return array, affine
