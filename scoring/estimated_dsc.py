@@ -55,8 +55,10 @@ def estimated_dsc(
         expected = h.sum(dtype=np.float64)
         if predicted:
             estimate = 2 * h[mask].sum(dtype=np.float64) / (expected + predicted)
+        elif typical_volume > expected * voxel_volume:
+            estimate = 1 - expected * voxel_volume / typical_volume
         elif typical_volume > 0:
-            estimate = 1 - min(1, expected * voxel_volume / typical_volume)
+            estimate = 0.0
         else:
             estimate = 1 - min(1, highest)
         estimates.append(float(estimate))
