@@ -1,6 +1,8 @@
 """Preprocessing and the way back, checked in world coordinates."""
 
 import itertools
+import os
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -13,7 +15,9 @@ from scipy.spatial.transform import Rotation
 from lib.errors import InputError
 from lib.plan import FixedWindow, PerScan, Plan
 from lib.preprocessing import Preprocessing, normalised, resampled_grid
-from lib.volume import Volume
+from lib.volume import Volume, read_label, read_scan
+
+_DATA = Path(os.environ.get("CALIBRATED_ENSEMBLE_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 AXIS_ORDERS = [
     (axes, flips) for axes in itertools.permutations(range(3)) for flips in itertools.product((1, -1), repeat=3)
@@ -286,3 +290,21 @@ def test_a_nearly_black_scan_keeps_its_content() -> None:
     found = normalised(grey, PerScan())
     assert np.isfinite(found).all()
     assert (np.diff(found[10, 10, 8:12]) > 0).all()
+
+
+@pytest.mark.parametrize(("task", "spacing"), [("hippocampus", (1, 1, 1)), ("glioma", (1.88, 1.88, 4.55))])
+def test_real_scans_are_standardised_and_their_labels_return(task: str, spacing: tuple[float, float, float]) -> None:
+    if not (_DATA / task).is_dir():
+        pytest.skip(f"needs real scans: set CALIBRATED_ENSEMBLE_DATA to the folder that holds {task}")
+    preprocessing = Preprocessing(_plan(spacing))
+    for path in sorted((_DATA / task / "imagesTr").glob("*.nii.gz"))[:4]:
+        volume = read_scan(path)
+        label = read_label(_DATA / task / "labelsTr" / path.name, values=(1, 2), scan=volume)
+        scan = preprocessing.scan(volume)
+        np.testing.assert_allclose([scan.mean(), scan.std()], [0, 1], atol=0.05)
+        indices = preprocessing.label(label, scan)
+        back = preprocessing.invert(indices[None], scan, nearest=True)[0]
+        if task == "hippocampus":
+            np.testing.assert_array_equal(back, label.array)
+        else:
+            assert _dice(back > 0, label.array > 0) > 0.9
