@@ -51,7 +51,7 @@ def combine_votes(segmentations: np.ndarray, coefficients: np.ndarray) -> np.nda
             probability = np.zeros(places.size)
             for fold in by_fold:
                 probability += table[vote_codes(fold, index + 1)]
-            heatmap[index, start + places] = np.minimum(probability, 1.0)
+            heatmap[index, start + places] = probability
     return heatmap.reshape(classes, *grid)
 
 
