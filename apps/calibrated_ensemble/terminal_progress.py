@@ -1,0 +1,59 @@
+"""How far work is, for whoever watches a terminal or a log."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+_SPEED_SECONDS = 120.0
+"""Over how long the speed is averaged, long enough for steps of different length."""
+
+_LOG_PARTS = 10
+
+
+class TerminalProgress:
+    """A bar with the time left for each stage; in a log, a line for every tenth of it.
+
+    It is a `lib.progress.Progress`, to be used as a context manager.
+
+    Args:
+        console: where it is shown; the standard error, so that results can be piped.
+    """
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._stages: dict[str, TaskID] = {}
+        self._parts: dict[str, int] = {}
+        self._bars = Progress(
+            TextColumn("{task.description:<18}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[figures]}"),
+            console=console,
+            speed_estimate_period=_SPEED_SECONDS,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def __call__(self, stage: str, done: int, total: int, /, **figures: float) -> None:
+        """Show that `done` of `total` steps of `stage` are finished, see `lib.progress.Progress`."""
+        shown = "  ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items())
+        if self._console.is_terminal:
+            if stage not in self._stages:
+                self._stages[stage] = self._bars.add_task(stage, total=total, figures="")
+            self._bars.update(self._stages[stage], completed=done, total=total, figures=shown)
+            return
+        part = _LOG_PARTS * done // total if total else _LOG_PARTS
+        if part != self._parts.get(stage):
+            self._parts[stage] = part
+            self._console.print(f"{stage}: {done} of {total}  {shown}".rstrip(), highlight=False)
