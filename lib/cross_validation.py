@@ -173,7 +173,7 @@ class CrossValidation:
             {
                 "scans": [scan.digest for scan in fold.training],
                 "labels": list(self.task.labels.items()),
-                "plan": self.plan.model_dump(mode="json"),
+                "plan": self.plan.model_dump(mode="json", exclude={"window_size"}),
                 "network": self.task.network.model_dump(mode="json"),
                 "training": self.task.training.model_dump(mode="json"),
                 "seed": self.task.seed,

@@ -49,12 +49,13 @@ def evaluate_out_of_fold(
         progress: told of every scan.
     """
     total = sum(len(fold.validation) for fold in cross_validation.folds)
+    window = cross_validation.plan.window_size
     evaluations: list[ScanEvaluation] = []
     for fold in cross_validation.folds:
         members: list[torch.nn.Module] = []
         keys = [cross_validation.member_key(fold, weight) for weight in weights]
         for scan in fold.validation:
-            path = folder / f"{digest_settings([keys, scan.digest])[:40]}.npz"
+            path = folder / f"{digest_settings([keys, window, scan.digest])[:40]}.npz"
             if not path.exists():
                 members = members or [cross_validation.load(fold, weight) for weight in weights]
                 segmentations = _segment(members, scan, cross_validation)

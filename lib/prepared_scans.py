@@ -101,7 +101,8 @@ def prepare_scan(scan: LabelledScan, *, task: Task, plan: Plan, digest: str, fol
     Raises:
         InputError: see `read_labelled_scan`.
     """
-    key = digest_settings([digest, plan.model_dump(mode="json"), list(task.labels.items())])
+    settings = plan.model_dump(mode="json", include={"spacing", "intensity"})
+    key = digest_settings([digest, settings, list(task.labels.items())])
     target = folder / key[:32]
     if not target.exists():
         image, label, region = read_labelled_scan(scan, task)
