@@ -1,10 +1,12 @@
 """Training, scoring and batch inference run in processes of their own, which end with the server.
 
-MONAI Label starts them and leaves them behind when the server is killed; a server that is asked
-to stop waits for them without end. Both are settled here: a background process watches its server,
-and a server that ends stops its background processes. What they had finished is kept.
+MONAI Label starts them and leaves them behind when the server is killed or told to end, and on
+Ctrl-C it waits for them without end. Both are settled here: a background process watches its
+server, and a server that ends by itself stops its background processes. What they had finished
+is kept.
 """
 
+import asyncio
 import logging
 import os
 import threading
@@ -27,10 +29,17 @@ def runs_in_background() -> bool:
     return os.environ.get(SERVER_PROCESS) not in (None, str(os.getpid()))
 
 
-def stop_background_processes_at_exit() -> None:
-    """Make this process the server: others see it as theirs, and it stops them when it ends."""
+def become_server() -> asyncio.Task[None]:
+    """Make this process the server: background processes see it as theirs, and it stops them when it ends.
+
+    Returns:
+        A task of the server's event loop, to be kept; it stops them when the loop ends.
+
+    Raises:
+        RuntimeError: there is no running event loop, so this is no server.
+    """
     os.environ[SERVER_PROCESS] = str(os.getpid())
-    threading.Thread(target=_stop_after_main_thread, name="stop-background-processes", daemon=True).start()
+    return asyncio.get_running_loop().create_task(_stop_at_the_end())
 
 
 def end_with_server() -> None:
@@ -39,15 +48,17 @@ def end_with_server() -> None:
     threading.Thread(target=_exit_without_server, args=(server,), name="watch-server", daemon=True).start()
 
 
-def _stop_after_main_thread() -> None:
+async def _stop_at_the_end() -> None:
     # Exit handlers run too late: the interpreter first waits for the threads that wait for the processes.
-    threading.main_thread().join()
-    for method in _METHODS:
-        executor = background_executors.get(method)
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
-        while processes(method):
-            AsyncTask.stop(method)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        for method in _METHODS:
+            executor = background_executors.get(method)
+            if executor is not None:
+                executor.shutdown(wait=False, cancel_futures=True)
+            while processes(method):
+                AsyncTask.stop(method)
 
 
 def _exit_without_server(server: int) -> None:

@@ -2,22 +2,41 @@
 
 import logging
 import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Engine
 
 from apps.calibrated_ensemble.datastore_scans import FINAL
+from apps.calibrated_ensemble.segment_names import replace_values, values_by_name
 from lib.atomic import atomic_path
 from lib.errors import InputError
+from lib.prepared_scans import read_region
 from lib.task import Task
-from lib.volume import check_same_grid, read_scan
+from lib.volume import SUFFIXES, Volume, read_label, read_scan, write_volume
 from scoring.database import record_event, writing
 from scoring.label_review import review_label
 from scoring.scan_list import mark_labelled
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReviewedLabel:
+    """A label that may be stored.
+
+    Attributes:
+        file: what to store; another file than was sent when segments got the task's values.
+        information: for a final label `warnings`, lines for the annotator, and `voxels` per class.
+    """
+
+    file: Path
+    information: dict[str, Any] = field(default_factory=dict)
 
 
 class LabelSubmission:
@@ -34,44 +53,73 @@ class LabelSubmission:
         self._engine = engine
         self._refused_folder = refused_folder
 
-    def review(self, scan: str, label: Path, image: Path, tag: str) -> dict[str, Any]:
+    def review(self, scan: str, label: Path, image: Path, tag: str, sent: Mapping[str, Any]) -> ReviewedLabel:
         """Review a label before it is stored; only final labels and region masks are looked at.
 
-        Returns:
-            For a final label `warnings`, lines for the annotator, and `voxels` per class.
+        Args:
+            scan: name of the scan.
+            label: the file that was sent.
+            image: file of the scan.
+            tag: under which it will be stored.
+            sent: what the client sent beside the file, such as `label_info`.
 
         Raises:
             InputError: the label is refused; the message says why, what to do, and where the
                 file is kept.
         """
-        if tag == FINAL:
-            review = review_label(label, image, self._task)
-            if review.refused is not None:
-                self._refuse(scan, label, review.refused)
-            warnings = [_named(warning, label, scan) for warning in review.warnings]
-            return {"warnings": warnings, "voxels": dict(review.voxels)}
-        if tag == self._task.region:
-            try:
-                check_same_grid(read_scan(label), read_scan(image), where=f"region mask of {scan}")
-            except InputError as error:
-                self._refuse(scan, label, str(error))
-        return {}
+        try:
+            if not label.name.endswith(SUFFIXES):
+                raise InputError(f"{label}: is no {', '.join(SUFFIXES)} file; save the label as one of these")
+            if tag == FINAL:
+                return self._review_final(scan, label, image, sent.get("label_info"))
+            if tag == self._task.region:
+                read_region(label, read_scan(image))
+        except InputError as error:
+            raise self._refused(scan, label, str(error), sent) from error
+        return ReviewedLabel(label)
 
     def accept(self, scan: str, *, client: str | None, warnings: list[str]) -> None:
         """Record that a scan has its label; its lease ends and it is not served again."""
         mark_labelled(self._engine, scan, client=client, detail=" ".join(warnings) or None)
 
-    def _refuse(self, scan: str, label: Path, reason: str) -> None:
+    def _review_final(self, scan: str, label: Path, image: Path, label_info: Any) -> ReviewedLabel:
+        file = self._with_task_values(label, label_info)
+        review = review_label(file, image, self._task)
+        if review.refused is not None:
+            if file != label:
+                file.unlink()
+            raise InputError(_named(review.refused, file, scan))
+        warnings = [_named(warning, file, scan) for warning in review.warnings]
+        return ReviewedLabel(file, {"warnings": warnings, "voxels": dict(review.voxels)})
+
+    def _with_task_values(self, label: Path, label_info: Any) -> Path:
+        if not label_info:
+            return label
+        try:
+            volume = read_label(label, values=range(1, 256))
+        except InputError:
+            return label  # the review says what is wrong with it
+        present = np.unique(volume.array[volume.array > 0]).tolist()
+        values = values_by_name(label_info, present=present, labels=self._task.labels)
+        if not values:
+            return label
+        with tempfile.NamedTemporaryFile(prefix="calibrated-ensemble-", suffix=".nii.gz", delete=False) as file:
+            path = Path(file.name)
+        write_volume(path, Volume(replace_values(volume.array, values), volume.affine))
+        return path
+
+    def _refused(self, scan: str, label: Path, reason: str, sent: Mapping[str, Any]) -> InputError:
+        """Keep a refused label, and give the error that says so."""
         now = datetime.now(UTC)
-        suffixes = "".join(label.suffixes[-2:])
-        kept = self._refused_folder / f"{scan}-{now:%Y%m%dT%H%M%S%f}{suffixes}"
+        kept = self._refused_folder / f"{scan}-{now:%Y%m%dT%H%M%S%f}{''.join(label.suffixes[-2:])}"
         with atomic_path(kept) as temporary:
             shutil.copyfile(label, temporary)
         reason = _named(reason, label, scan)
         logger.warning("Refused: %s (kept as %s)", reason, kept)
         with writing(self._engine) as connection:
-            record_event(connection, "refused", time=now.timestamp(), scan=scan, detail=reason)
-        raise InputError(f"{reason}. Nothing was replaced, and what you sent is kept on the server as {kept.name}.")
+            client = sent.get("client_id") or sent.get("user")
+            record_event(connection, "refused", time=now.timestamp(), scan=scan, client=client, detail=reason)
+        return InputError(f"{reason}. Nothing was replaced, and what you sent is kept on the server as {kept.name}.")
 
 
 def _named(message: str, label: Path, scan: str) -> str:

@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fastapi import HTTPException
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.exception import ImageNotFoundException
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
@@ -20,13 +22,13 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from apps.calibrated_ensemble.app_settings import open_workspace, read_app_settings
 from apps.calibrated_ensemble.background_processes import (
+    become_server,
     end_with_server,
     runs_in_background,
-    stop_background_processes_at_exit,
 )
 from apps.calibrated_ensemble.batch_inference import BatchInference
 from apps.calibrated_ensemble.datastore_scans import FINAL, ScanRegister, region_mask
-from apps.calibrated_ensemble.error_answers import clear_answers, one_line_failure
+from apps.calibrated_ensemble.error_answers import WRONG_INPUT, clear_answers, one_line_failure
 from apps.calibrated_ensemble.heatmap_infer import HeatmapInfer
 from apps.calibrated_ensemble.label_submission import LabelSubmission
 from apps.calibrated_ensemble.predictions import Predictor
@@ -57,6 +59,8 @@ class CalibratedEnsembleApp(MONAILabelApp):
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]):
+        if runs_in_background():
+            end_with_server()
         self._settings = read_app_settings(conf)
         self._task = task_by_name_or_path(self._settings.task, preset=self._settings.preset)
         self._workspace = open_workspace(self._settings, studies)
@@ -128,7 +132,7 @@ class CalibratedEnsembleApp(MONAILabelApp):
         """Become the server, which takes its background processes along when it ends."""
         super().server_mode(mode)
         if mode:
-            stop_background_processes_at_exit()
+            self._server = become_server()
 
     def on_init_complete(self) -> None:
         """Score what a killed run left unscored, and scans that are new, unless told not to."""
@@ -147,7 +151,7 @@ class CalibratedEnsembleApp(MONAILabelApp):
             HTTPException: see `clear_answers`.
         """
         with clear_answers():
-            request = self._with_region(request, datastore or self.datastore())
+            request = self._with_files(request, datastore or self.datastore())
             return super().infer(request, datastore)
 
     def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
@@ -189,10 +193,15 @@ class CalibratedEnsembleApp(MONAILabelApp):
             self._submission.accept(image_id, client=info.get("client_id") or info.get("user"), warnings=warnings)
             return review
 
-    def _with_region(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
+    def _with_files(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Check that the scan is there, and name its region mask when the datastore has one."""
         image = request.get("image")
-        if not isinstance(image, str) or not image or Path(image).exists():
+        if not isinstance(image, str) or not image:
+            raise HTTPException(WRONG_INPUT, "image: give the name of a scan, or a file or folder on the server")
+        if Path(image).exists():
             return request
+        if not datastore.get_image_uri(image):
+            raise ImageNotFoundException(f"{image}: no such scan in the studies; ask for one that `/datastore/` lists")
         mask = region_mask(datastore, self._task, image)
         return {**request, "region": str(mask)} if mask else request
 
@@ -200,6 +209,4 @@ class CalibratedEnsembleApp(MONAILabelApp):
         """How errors are told: over HTTP in the server, in the last line of the log elsewhere."""
         if self._server_mode:
             return clear_answers()
-        if runs_in_background():
-            end_with_server()
         return one_line_failure()

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 from monailabel.interfaces.exception import ImageNotFoundException
 
+from apps.calibrated_ensemble.error_answers import clear_answers
+from apps.calibrated_ensemble.label_submission import ReviewedLabel
 from lib.atomic import atomic_path, write_text
 from lib.errors import InputError
 from lib.volume import SUFFIXES
@@ -24,8 +26,8 @@ logger = logging.getLogger(__name__)
 INDEX = "datastore_v2.json"
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
-Review = Callable[[str, Path, Path, str], dict[str, Any]]
-"""Called with scan name, label file, scan file and tag before a label is stored; raises to refuse it."""
+Review = Callable[[str, Path, Path, str, Mapping[str, Any]], ReviewedLabel]
+"""Called with scan name, label file, scan file, tag and information before a label is stored; raises to refuse it."""
 
 
 class StudiesFolder(LocalDatastore):
@@ -50,7 +52,7 @@ class StudiesFolder(LocalDatastore):
         self._config_ts: float = 0
         _put_aside_if_damaged(Path(folder) / INDEX)
         super().__init__(
-            folder,
+            str(folder),
             extensions=tuple(f"*{suffix}" for suffix in SUFFIXES),
             auto_reload=auto_reload,
             read_only=read_only,
@@ -82,42 +84,36 @@ class StudiesFolder(LocalDatastore):
         """Names of the scans without a final label, whatever tag is asked for, as in MONAI Label."""
         return [name for name, entry in self._entries() if "final" not in entry.labels]
 
+    @clear_answers()
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Review a label and store it.
 
         Raises:
-            ImageNotFoundException: there is no such scan.
-            InputError: wrong tag or file format, a refused label, or a folder that cannot be
-                written to; the label that stood there is unchanged.
+            HTTPException: 404 when there is no such scan; 422 for a wrong tag or file format, a
+                refused label, or a folder that cannot be written to: the label that stood there
+                is unchanged.
         """
         entry = self._datastore.objects.get(image_id)
         if entry is None:
             raise ImageNotFoundException(f"{image_id}: no such scan in the studies folder; submit the label of a scan")
         if not _TAG.fullmatch(label_tag):
             raise InputError(f"tag {label_tag!r}: give letters, digits, - and _ only, such as final")
-        source = Path(label_filename)
-        review = self._review(image_id, source, Path(self.get_image_uri(image_id)), label_tag)
-        suffix = next((suffix for suffix in SUFFIXES if source.name.endswith(suffix)), None)
-        if suffix is None:
-            raise InputError(f"label of {image_id}: the file ends in {source.suffix!r}; send {', '.join(SUFFIXES)}")
-        target = self._label_file(image_id, label_tag, suffix)
-        info = dict(label_info or {}) | {"ts": int(time.time()), "name": target.name, "review": review}
-        with FileLock(self._lock_file):
-            with atomic_path(target) as temporary:
-                shutil.copyfile(source, temporary)
-            for other in set(SUFFIXES) - {suffix}:
-                self._label_file(image_id, label_tag, other).unlink(missing_ok=True)
-            # The folder's watcher may have built new entries since.
-            entry = self._datastore.objects.setdefault(image_id, entry)
-            entry.labels[label_tag] = DataModel(info=info, ext=suffix)
-            self._update_datastore_file(lock=False)
+        sent = Path(label_filename)
+        label_info = dict(label_info or {})
+        reviewed = self._review(image_id, sent, Path(self.get_image_uri(image_id)), label_tag, label_info)
+        try:
+            self._store_label(image_id, entry, label_tag, reviewed, label_info)
+        finally:
+            if reviewed.file != sent:
+                reviewed.file.unlink()
         return image_id
 
+    @clear_answers()
     def remove_image(self, image_id: str) -> None:
         """Remove a scan and its labels from the folder.
 
         Raises:
-            ImageNotFoundException: there is no such scan.
+            HTTPException: 404 when there is no such scan.
         """
         path = self.get_image_uri(image_id)
         if not path:
@@ -127,14 +123,35 @@ class StudiesFolder(LocalDatastore):
         Path(path).unlink(missing_ok=True)
         self.refresh()
 
+    @clear_answers()
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
-        """Keep information about a scan; who was served it is known to the database and not written."""
+        """Keep information about a scan; who was served it is known to the database and not written.
+
+        Raises:
+            HTTPException: 404 when there is no such scan.
+        """
         entry = self._datastore.objects.get(image_id)
         if entry is None:
             raise ImageNotFoundException(f"{image_id}: no such scan in the studies folder")
         entry.image.info.update(info)
         if set(info) != {"strategy"}:
             self._update_datastore_file()
+
+    def _store_label(
+        self, name: str, entry: ImageLabelModel, tag: str, reviewed: ReviewedLabel, info: dict[str, Any]
+    ) -> None:
+        suffix = next(suffix for suffix in SUFFIXES if reviewed.file.name.endswith(suffix))
+        target = self._label_file(name, tag, suffix)
+        info |= {"ts": int(time.time()), "name": target.name, "review": reviewed.information}
+        with FileLock(self._lock_file):
+            with atomic_path(target) as temporary:
+                shutil.copyfile(reviewed.file, temporary)
+            for other in set(SUFFIXES) - {suffix}:
+                self._label_file(name, tag, other).unlink(missing_ok=True)
+            # The folder's watcher may have made new entries since.
+            entry = self._datastore.objects.setdefault(name, entry)
+            entry.labels[tag] = DataModel(info=info, ext=suffix)
+            self._update_datastore_file(lock=False)
 
     def _entries(self) -> list[tuple[str, ImageLabelModel]]:
         # The folder's watcher runs in a thread of its own, so never iterate over the dictionary itself.
