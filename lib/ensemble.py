@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from monai.data import MetaTensor
 
 from lib.devices import choose_device, mixed_precision
 from lib.generation import Generation
@@ -28,6 +29,20 @@ class Prediction:
     heatmap: np.ndarray
 
 
+@dataclass(frozen=True)
+class MemberOutputs:
+    """What the members make of one preprocessed scan.
+
+    Attributes:
+        segmentations: class indices, uint8 (F, K, x, y, z), one for each fold and offset; with
+            `folds: vote` F is 1, the ensemble of all folds.
+        probabilities: mean softmax of the folds at w^DSC, float32 (C + 1, x, y, z).
+    """
+
+    segmentations: np.ndarray
+    probabilities: np.ndarray
+
+
 class Ensemble:
     """All members of a generation and its coefficients, in memory.
 
@@ -44,7 +59,7 @@ class Ensemble:
         generation.verify()
         self.generation = generation
         self._device = choose_device(device)
-        self._preprocessing = Preprocessing(generation.plan)
+        self.preprocessing = Preprocessing(generation.plan)
         task = generation.task
         self._members = [
             [self._load(fold, offset) for offset in range(len(task.offsets))] for fold in range(task.fold_count)
@@ -58,40 +73,44 @@ class Ensemble:
             region: mask on the grid of the scan; outside it both results are 0.
         """
         task = self.generation.task
-        image = self._preprocessing.scan(scan)
-        served, segmentations = self._run_members(torch.as_tensor(image.array).to(self._device))
-        heatmap = combine_votes(segmentations, self.generation.calibration.coefficients)
-        heatmap = np.clip(self._preprocessing.invert(heatmap, like=image), 0.0, 1.0)
-        probabilities = self._preprocessing.invert(served, like=image)
+        image = self.preprocessing.scan(scan)
+        outputs = self.run_members(image)
+        heatmap = combine_votes(outputs.segmentations, self.generation.calibration.coefficients)
+        heatmap = np.clip(self.preprocessing.invert(heatmap, like=image), 0.0, 1.0)
+        probabilities = self.preprocessing.invert(outputs.probabilities, like=image)
         segmentation = probabilities.argmax(axis=0).astype(np.uint8)
         if region is not None and task.region is not None:
             segmentation *= region.array > 0
             heatmap *= region.array > 0
         return Prediction(segmentation, heatmap)
 
-    def _run_members(self, image: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean softmax at w^DSC (C + 1, x, y, z) and the segmentations (F, K, x, y, z)."""
+    def run_members(self, image: MetaTensor) -> MemberOutputs:
+        """Run all members over a scan that went through `preprocessing`.
+
+        Args:
+            image: float32 (1, x, y, z).
+        """
         task = self.generation.task
+        tensor = torch.as_tensor(image.array).to(self._device)
         segmentations = []
-        for number in range(len(task.offsets)):
-            of_folds, mean = self._run_offset(number, image)
-            if task.offsets[number] == 0.0:
+        for number, offset in enumerate(task.offsets):
+            of_folds, mean = self._run_offset(number, tensor)
+            if offset == 0.0:
                 served = mean.cpu().numpy()
             if task.folds is FoldCombination.VOTE:
                 of_folds = mean.argmax(dim=0, keepdim=True)
             segmentations.append(of_folds.to(torch.uint8).cpu().numpy())
-        return served, np.stack(segmentations, axis=1)
+        return MemberOutputs(np.stack(segmentations, axis=1), served)
 
     def _run_offset(self, number: int, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Give every fold's segmentation (F, x, y, z) and the mean softmax (C + 1, x, y, z) at one loss weight."""
-        of_folds = []
-        total = torch.zeros(())
+        of_folds, softmaxes = [], []
         for fold in self._members:
             with mixed_precision(self._device):
                 logits = predict_logits(fold[number], image, plan=self.generation.plan)
             of_folds.append(logits.argmax(dim=0))
-            total = total.to(self._device) + logits.softmax(dim=0)
-        return torch.stack(of_folds), total / len(self._members)
+            softmaxes.append(logits.softmax(dim=0))
+        return torch.stack(of_folds), torch.stack(softmaxes).mean(dim=0)
 
     def _load(self, fold: int, offset: int) -> torch.nn.Module:
         generation = self.generation
