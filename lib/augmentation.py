@@ -1,10 +1,11 @@
 """Random changes of training patches, in the manner of nnU-Net."""
 
 from collections.abc import Sequence
-from math import pi
+from math import ceil, pi
 
 from monai.transforms import (
     Compose,
+    EnsureTyped,
     RandAdjustContrastd,
     RandAffined,
     RandFlipd,
@@ -17,8 +18,17 @@ from monai.transforms import (
 IMAGE, LABEL, REGION = "image", "label", "region"
 """Keys of a training patch."""
 
-ENLARGEMENT = 1.25
-"""Patches are cut larger by this factor, so that rotation and scaling bring real voxels in from outside."""
+# An eighth of the patch on either side is enough for most rotations and scalings.
+_MARGIN = 0.125
+
+
+def enlarged_size(patch_size: Sequence[int]) -> tuple[int, int, int]:
+    """Voxels to cut for a patch, so that rotation and scaling bring real voxels in from outside.
+
+    They are as many on either side: half a voxel of difference would blur every patch.
+    """
+    x, y, z = (size + 2 * ceil(_MARGIN * size) for size in patch_size)
+    return x, y, z
 
 
 def build_augmentation(
@@ -27,10 +37,10 @@ def build_augmentation(
     """Build the transform from an enlarged patch to a training patch.
 
     Args:
-        patch_size: voxels of the patch that comes out.
+        patch_size: voxels of the patch that comes out; `enlarged_size` of it goes in.
         spacing: millimetres along each axis; rotation out of the plane of thick slices is restrained.
-        strength: 0 changes nothing but the size, 1 is nnU-Net's full augmentation.
-        mirror_axes: axes that may be flipped.
+        strength: 0 cuts out the middle and changes nothing, 1 is nnU-Net's full augmentation.
+        mirror_axes: axes that may be flipped, at any strength above 0.
 
     Returns:
         A transform of dictionaries with IMAGE (1, x, y, z), LABEL (1, x, y, z) and REGION
@@ -51,7 +61,7 @@ def build_augmentation(
                 mode=("bilinear", "nearest", "nearest"),
                 padding_mode="zeros",
             ),
-            *(RandFlipd(keys, prob=0.5, spatial_axis=axis) for axis in mirror_axes),
+            *(RandFlipd(keys, prob=0.5, spatial_axis=axis) for axis in mirror_axes if strength > 0),
             RandGaussianNoised(IMAGE, prob=0.15 * strength, std=0.3),
             RandGaussianSmoothd(
                 IMAGE, prob=0.2 * strength, sigma_x=(0.5, 1.0), sigma_y=(0.5, 1.0), sigma_z=(0.25, 0.75)
@@ -59,6 +69,8 @@ def build_augmentation(
             RandScaleIntensityd(IMAGE, factors=0.25, prob=0.2 * strength),
             RandSimulateLowResolutiond(IMAGE, prob=0.15 * strength, zoom_range=(0.5, 1.0)),
             RandAdjustContrastd(IMAGE, prob=0.3 * strength, gamma=(0.7, 1.5), retain_stats=True),
+            # The network is a tenth slower on tensors that carry metadata.
+            EnsureTyped(keys, track_meta=False),
         ]
     )
 

@@ -7,7 +7,7 @@ import torch
 from monai.transforms import Compose
 from torch.utils.data import Dataset
 
-from lib.augmentation import ENLARGEMENT, IMAGE, LABEL, REGION
+from lib.augmentation import IMAGE, LABEL, REGION, enlarged_size
 from lib.prepared_scans import PreparedScan
 
 
@@ -39,7 +39,8 @@ class PatchDataset(Dataset[dict[str, torch.Tensor]]):
         self._scans = scans
         self._with_foreground = [scan for scan in scans if len(scan.centres)] or list(scans)
         self._augmentation = augmentation
-        self._size = np.ceil(np.asarray(patch_size) * ENLARGEMENT).astype(int)
+        self._patch_size = np.asarray(patch_size)
+        self._size = np.asarray(enlarged_size(patch_size))
         self._batch_size = batch_size
         self._batches = batches
         self._seed = seed
@@ -62,9 +63,9 @@ class PatchDataset(Dataset[dict[str, torch.Tensor]]):
         self._augmentation.set_random_state(seed=int(random.integers(2**31)))
         patch = self._augmentation(patch)
         return {
-            IMAGE: torch.as_tensor(patch[IMAGE]).float(),
-            LABEL: torch.as_tensor(patch[LABEL])[0].long(),
-            REGION: torch.as_tensor(patch[REGION])[0] > 0.5,
+            IMAGE: patch[IMAGE].float(),
+            LABEL: patch[LABEL][0].long(),
+            REGION: patch[REGION][0] > 0.5,
         }
 
     def _choose_centre(self, scan: PreparedScan, of_foreground: bool, random: np.random.Generator) -> np.ndarray:
@@ -73,9 +74,9 @@ class PatchDataset(Dataset[dict[str, torch.Tensor]]):
         if scan.region is not None and scan.region.any():
             inside = np.flatnonzero(scan.region)
             return np.stack(np.unravel_index(inside[random.integers(len(inside))], scan.region.shape))
-        # Anywhere that keeps most of the patch inside the scan.
+        # Anywhere that keeps the patch inside the scan, up to its borders, where it fits.
         shape = np.asarray(scan.image.shape)
-        margin = np.minimum(self._size // 2, shape // 2)
+        margin = np.minimum(self._patch_size // 2, shape // 2)
         return random.integers(margin, np.maximum(shape - margin, margin + 1))
 
     def _cut_region(self, scan: PreparedScan, start: np.ndarray) -> np.ndarray:
