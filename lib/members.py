@@ -1,6 +1,8 @@
 """Networks on disk, addressed by what they depend on."""
 
+import io
 import os
+import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from torch import nn
 
 from lib.atomic import atomic_path
 from lib.digest import digest_settings
+from lib.errors import InputError
 
 _UNUSED_SECONDS = 30 * 24 * 3600
 
@@ -33,19 +36,36 @@ class MemberStore:
         return self.path(key).exists()
 
     def save(self, key: str, network: nn.Module) -> None:
-        """Keep the network's weights.
+        """Keep the network's weights; equal weights give equal files.
 
         Raises:
             InputError: the folder cannot be written to, or the disk is full.
         """
+        # Given a path, torch writes its name into the file, and hides what went wrong when the disk is full.
+        buffer = io.BytesIO()
+        torch.save(network.state_dict(), buffer)
         with atomic_path(self.path(key)) as temporary:
-            torch.save(network.state_dict(), temporary)
+            temporary.write_bytes(buffer.getbuffer())
 
     def load(self, key: str, network: nn.Module) -> None:
-        """Give the network the kept weights."""
+        """Give the network the kept weights.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         path = self.path(key)
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        try:
+            network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise InputError(f"{path}: is damaged and cannot be read; remove the file, then train again") from error
         os.utime(path)
+
+    def forget(self, file: Path) -> None:
+        """Remove the checkpoint that is the same file on disk as `file`, if one is."""
+        if file.exists():
+            for path in self._folder.glob("*.pt"):
+                if path.samefile(file):
+                    path.unlink()
 
     def remove_unused(self) -> None:
         """Remove checkpoints that nothing loaded for thirty days; generations keep their own."""
