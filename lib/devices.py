@@ -22,6 +22,8 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise InputError(f"device: {name!r} is no device; give auto, cpu or cuda") from error
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device: {name!r} is not supported; give auto, cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
             f"device: {name!r} is not on this machine ({torch.cuda.device_count()} GPUs); give auto or cpu"

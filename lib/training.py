@@ -1,5 +1,6 @@
 """Training one stage of one member."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ def train_stage(
         report: called with the steps done and the present loss, several times a second.
 
     Raises:
-        FloatingPointError: the loss became NaN or infinite.
+        FloatingPointError: the loss or its gradient became NaN or infinite.
     """
     set_determinism(stage.seed)
     iterations = stage_iterations(settings)
@@ -81,14 +82,15 @@ def train_stage(
         loss = criterion(logits.float(), batch[LABEL].to(device), batch[REGION].to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_NORM)
+        norm = nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_NORM)
         optimizer.step()
         schedule.step()
         if step % 5 == 0 or step == iterations:
             value = loss.item()
-            if value != value or abs(value) == float("inf"):
+            if not (math.isfinite(value) and math.isfinite(norm.item())):
                 raise FloatingPointError(
-                    f"loss is {value} at step {step} of stage {stage.number}, w {stage.loss_weight}; "
+                    f"loss is {value}, its gradient's norm {norm.item()} "
+                    f"at step {step} of stage {stage.number}, w {stage.loss_weight}; "
                     "lower `training.learning_rate` in the task file"
                 )
             report(step, value)
