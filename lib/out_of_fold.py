@@ -1,6 +1,5 @@
 """What members make of the scans that they were not trained on."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +59,7 @@ def evaluate_out_of_fold(
                 members = members or [cross_validation.load(fold, weight) for weight in weights]
                 segmentations = _segment(members, scan, cross_validation)
                 _write(path, _evaluate(segmentations, scan, fold, class_count=len(cross_validation.task.labels)))
-            evaluations.append(_read(path))
+            evaluations.append(_read(path, scan, fold))
             progress("cross-validation", len(evaluations), total)
     return evaluations
 
@@ -124,21 +123,20 @@ def dice_per_class(segmentation: np.ndarray, label: np.ndarray, *, class_count: 
 
 
 def _write(path: Path, evaluation: ScanEvaluation) -> None:
-    described = json.dumps({"name": evaluation.name, "fold": evaluation.fold})
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
-            described=np.array(described),
             dice=evaluation.dice,
             voxels=evaluation.counts.voxels,
             foreground=evaluation.counts.foreground,
         )
 
 
-def _read(path: Path) -> ScanEvaluation:
+def _read(path: Path, scan: PreparedScan, fold: Fold) -> ScanEvaluation:
     with np.load(path, allow_pickle=False) as stored:
         return ScanEvaluation(
-            **json.loads(str(stored["described"])),
+            name=scan.name,
+            fold=fold.number,
             dice=stored["dice"],
             counts=PatternCounts(voxels=stored["voxels"], foreground=stored["foreground"]),
         )
