@@ -1,6 +1,7 @@
 """From labelled scans to a published generation."""
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,18 @@ from lib.digest import digest_settings
 from lib.errors import InputError
 from lib.fingerprint import Fingerprint, fingerprint_scan
 from lib.folds import assign_folds
-from lib.generation import Calibration, Generation, find_generation, publish_generation
+from lib.generation import Calibration, Generation, damaged_files, find_generation, publish_generation
 from lib.loss_weight_search import search_w_dsc
 from lib.members import MemberStore
 from lib.out_of_fold import ScanEvaluation, evaluate_out_of_fold, mean_dice, sum_counts
 from lib.plan import Plan, make_plan
-from lib.prepared_scans import PreparedScan, digest_labelled_scan, prepare_scan, read_labelled_scan
+from lib.prepared_scans import (
+    PreparedScan,
+    digest_labelled_scan,
+    prepare_scan,
+    read_labelled_scan,
+    remove_unused_scans,
+)
 from lib.progress import Progress, silent
 from lib.studies import LabelledScan
 from lib.task import Task
@@ -75,8 +82,10 @@ def train_ensemble(
     if unknown:
         raise InputError(f"offset {min(unknown):g}: is none of the task's offsets {list(task.offsets)}")
     with workspace.training_lock():
+        workspace.remove_leftovers()
         state = _read_label_state(task, scans, workspace, progress)
         key = _generation_key(task, state)
+        _remove_damaged(workspace, key)
         published = find_generation(workspace.generations, key)
         if published is None:
             published = _train_and_publish(task, state, workspace, key, offsets, device, progress)
@@ -133,7 +142,20 @@ def _train_and_publish(
         ],
     )
     store.remove_unused()
+    remove_unused_scans(workspace.prepared_scans, state.scans)
     return generation
+
+
+def _remove_damaged(workspace: Workspace, key: str) -> None:
+    """Remove generations with this key that are not as published, so that they are made again."""
+    store = MemberStore(workspace.members)
+    for path in workspace.generations.glob(f"*-{key[:8]}"):
+        damaged = damaged_files(path)
+        if damaged:
+            logger.warning("%s: is missing or differs from what was published; it is made again", damaged[0])
+            for file in damaged:
+                store.forget(file)
+            shutil.rmtree(path)
 
 
 def _read_label_state(

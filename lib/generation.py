@@ -2,17 +2,20 @@
 
 import json
 import os
+import pickle
 import platform
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from lib.atomic import atomic_folder
 from lib.digest import digest_file
@@ -83,9 +86,13 @@ class Generation:
             offset: position in `task.offsets`.
 
         Raises:
-            DamagedGenerationError: the file is missing or not as published.
+            DamagedGenerationError: the file is missing or holds no weights.
         """
-        return torch.load(self.path / _member_name(fold, offset), map_location="cpu", weights_only=True)
+        path = self.path / _member_name(fold, offset)
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise DamagedGenerationError(f"{path}: cannot be read as weights; train again") from error
 
     def verify(self) -> None:
         """Compare every file with the manifest.
@@ -93,12 +100,9 @@ class Generation:
         Raises:
             DamagedGenerationError: a file is missing or differs.
         """
-        for name, digest in _read_json(self.path / _MANIFEST)["files"].items():
-            file = self.path / name
-            if not file.is_file():
-                raise DamagedGenerationError(f"{file}: is missing; train again to publish a whole generation")
-            if digest_file(file) != digest:
-                raise DamagedGenerationError(f"{file}: differs from what was published; train again")
+        for file in damaged_files(self.path):
+            state = "differs from what was published" if file.is_file() else "is missing"
+            raise DamagedGenerationError(f"{file}: {state}; train again to publish a whole generation")
 
 
 def publish_generation(
@@ -172,23 +176,37 @@ def read_generation(path: Path) -> Generation:
     try:
         with np.load(path / "pattern_counts.npz", allow_pickle=False) as counts:
             patterns = PatternCounts(voxels=counts["voxels"], foreground=counts["foreground"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DamagedGenerationError(f"{path / 'pattern_counts.npz'}: cannot be read ({error}); train again") from error
-    return Generation(
-        id=manifest["id"],
-        key=manifest["key"],
-        path=path,
-        task=Task.model_validate(_read_json(path / "task.json")),
-        plan=Plan.model_validate(_read_json(path / "plan.json")),
-        calibration=Calibration(
-            w_dsc=tuple(fitted["w_dsc"]),
-            counts=patterns,
-            coefficients=np.asarray(fitted["coefficients"], dtype=np.float64),
-            folds=_read_json(path / "folds.json"),
-            typical_volumes=tuple(fitted["typical_volumes"]),
-            metrics=_read_json(path / "metrics.json"),
-        ),
-    )
+    try:
+        return Generation(
+            id=manifest["id"],
+            key=manifest["key"],
+            path=path,
+            task=Task.model_validate(_read_json(path / "task.json")),
+            plan=Plan.model_validate(_read_json(path / "plan.json")),
+            calibration=Calibration(
+                w_dsc=tuple(fitted["w_dsc"]),
+                counts=patterns,
+                coefficients=np.asarray(fitted["coefficients"], dtype=np.float64),
+                folds=_read_json(path / "folds.json"),
+                typical_volumes=tuple(fitted["typical_volumes"]),
+                metrics=_read_json(path / "metrics.json"),
+            ),
+        )
+    except (KeyError, TypeError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise DamagedGenerationError(f"{path}: its settings cannot be read ({reason}); train again") from error
+
+
+def damaged_files(path: Path) -> list[Path]:
+    """Files of a generation that are missing or not as published; the manifest itself where it is unreadable."""
+    try:
+        published = _read_json(path / _MANIFEST)["files"]
+    except (DamagedGenerationError, KeyError, TypeError):
+        return [path / _MANIFEST]
+    files = {path / name: digest for name, digest in published.items()}
+    return [file for file, digest in files.items() if not file.is_file() or digest_file(file) != digest]
 
 
 def find_generation(folder: Path, key: str) -> Generation | None:
@@ -213,7 +231,15 @@ def _link(source: Path, target: Path) -> None:
 
 def _versions() -> dict[str, str]:
     packages = ("calibrated-ensemble", "torch", "monai", "numpy", "scipy")
-    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+    return {"python": platform.python_version()} | {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        # The server finds the app's checkout by its path, whether or not it is installed.
+        return "not installed"
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -1,5 +1,7 @@
 """Labelled scans on the network's grid, kept on disk so that training maps them instead of holding them."""
 
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -115,6 +117,14 @@ def prepare_scan(scan: LabelledScan, *, task: Task, plan: Plan, digest: str, fol
         arrays["centres"] = _choose_centres(arrays["label"], arrays.get("region"), seed=int(key[:8], 16))
         _write_arrays(arrays, target)
     return PreparedScan(scan.name, scan.patient, digest, target)
+
+
+def remove_unused_scans(folder: Path, keep: Iterable[PreparedScan]) -> None:
+    """Remove prepared scans other than these: every change of labels or plan leaves some behind."""
+    kept = {scan.folder for scan in keep}
+    for path in folder.iterdir():
+        if path not in kept:
+            shutil.rmtree(path)
 
 
 def _choose_centres(label: np.ndarray, region: np.ndarray | None, *, seed: int) -> np.ndarray:

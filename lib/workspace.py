@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ class Workspace:
         """Id of the current generation, None before the first; one small file is read."""
         try:
             return self._current.read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def generation(self) -> Generation:
@@ -67,6 +68,15 @@ class Workspace:
     def write_folds(self, patients: dict[str, int], fold_count: int) -> None:
         """Keep the folds of all patients, so that a new label never moves an old scan."""
         write_text(self._folds, json.dumps({"fold_count": fold_count, "patients": patients}, indent=1, sort_keys=True))
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed trainings left half-written; for whoever holds the training lock."""
+        for folder in (self.generations, self.members, self.prepared_scans, self.out_of_fold):
+            for path in folder.glob(".tmp-*"):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
 
     @contextmanager
     def training_lock(self) -> Iterator[None]:
