@@ -29,7 +29,14 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from lib.errors import InputError
 
@@ -172,14 +179,17 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a connection whose changes are committed together when the block ends well.
 
-    On SQLite the write lock is taken at the start (BEGIN IMMEDIATE), so what the block reads
-    stays true until it commits.
+    Writers take turns: the lock is taken at the start, so what the block reads stays true until
+    it commits.
 
     Raises:
         InputError: the database cannot be written to, the disk is full, or another process
             held the lock for longer than `LOCK_SECONDS`.
     """
     with _explained(engine.url), engine.execution_options(**{_WRITES: True}).begin() as connection:
+        # SQLite has one lock, taken by BEGIN IMMEDIATE; on a server this row stands for it.
+        if engine.dialect.name != "sqlite":
+            connection.execute(select(information.c.id).with_for_update())
         yield connection
 
 
@@ -263,13 +273,23 @@ def _use_write_ahead_log(engine: Engine) -> None:
 
 
 def _check_schema(engine: Engine) -> None:
-    with reading(engine) as connection:
-        exists = inspect(connection).has_table(information.name)
-    if not exists:
-        with writing(engine) as connection:
-            metadata.create_all(connection)
-            if connection.scalar(select(information.c.id)) is None:
-                connection.execute(information.insert().values(id=1, schema_version=SCHEMA_VERSION, seed=0))
+    def exists() -> bool:
+        with reading(engine) as connection:
+            return inspect(connection).has_table(information.name)
+
+    if not exists():
+        try:
+            with _explained(engine.url), engine.execution_options(**{_WRITES: True}).begin() as connection:
+                metadata.create_all(connection)
+                if connection.scalar(select(information.c.id)) is None:
+                    connection.execute(information.insert().values(id=1, schema_version=SCHEMA_VERSION, seed=0))
+        except (IntegrityError, ProgrammingError) as error:
+            # On a server (not on SQLite) another process may have made the tables at the same moment.
+            if not exists():
+                reason = " ".join(str(error.orig).split())
+                raise InputError(
+                    f"{_shown(engine.url)}: the tables cannot be made ({reason}); give this user the right to"
+                ) from error
     with reading(engine) as connection:
         found = connection.scalar(select(information.c.schema_version))
     if found != SCHEMA_VERSION:
@@ -288,14 +308,16 @@ def _explained(url: URL) -> Iterator[None]:
         if isinstance(original, sqlite3.Error):
             surroundings = (getattr(original, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_ENVIRONMENT_CODES
         else:
-            surroundings = isinstance(error, OperationalError | ProgrammingError)
+            surroundings = isinstance(error, OperationalError)
         if not surroundings:
             raise
         reason = " ".join(str(original).split())
-        raise InputError(
-            f"{_shown(url)}: the database cannot be used ({reason}); it must be a database of this program, "
-            "on a disk that is writable and not full"
-        ) from error
+        right = "it must be a database of this program, on a disk that is writable and not full"
+        if "locked" in reason:
+            right = f"another program held it for {LOCK_SECONDS:g} s: try again, or end that one"
+        elif not isinstance(original, sqlite3.Error):
+            right = "check that the server runs and that address, user and password are right"
+        raise InputError(f"{_shown(url)}: the database cannot be used ({reason}); {right}") from error
 
 
 def _shown(url: URL) -> str:

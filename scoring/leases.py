@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, exists, func, select
-from sqlalchemy.exc import IntegrityError
 
 from lib.errors import InputError
 from scoring.database import ScanState, leases, reading, record_event, scans, scores, writing
@@ -102,18 +101,13 @@ def next_scan(
     if not lease_seconds > 0:
         raise InputError(f"lease: {lease_seconds} seconds is no time to label a scan; give a positive number")
     client = client or ""
-    while True:
-        try:
-            with writing(engine) as connection:
-                moment = time.time() if now is None else now
-                use_random_order(connection, seed)
-                served = _choose(connection, client, strategy, generation, moment, moment + lease_seconds)
-                if served is not None:
-                    _lease(connection, served, client, moment)
-                return served
-        except IntegrityError:
-            # Only where writers run side by side (not on SQLite): another server was first, so look again.
-            continue
+    with writing(engine) as connection:
+        moment = time.time() if now is None else now
+        use_random_order(connection, seed)
+        served = _choose(connection, client, strategy, generation, moment, moment + lease_seconds)
+        if served is not None:
+            _lease(connection, served, client, moment)
+    return served
 
 
 def end_lease(engine: Engine, scan: str, *, client: str | None = None, now: float | None = None) -> bool:
@@ -201,9 +195,7 @@ def _choose(
 def _lease(connection: Connection, served: Served, client: str, now: float) -> None:
     id_ = connection.execute(select(scans.c.id).where(scans.c.name == served.scan)).scalar_one()
     values = {"client": client, "served": now, "expires": served.expires}
-    free = leases.c.client == client if served.again else leases.c.expires <= now
-    renewed = connection.execute(leases.update().where(leases.c.scan_id == id_, free).values(values)).rowcount
-    if not renewed:
+    if not connection.execute(leases.update().where(leases.c.scan_id == id_).values(values)).rowcount:
         connection.execute(leases.insert().values(scan_id=id_, **values))
     record_event(connection, "served", time=now, scan=served.scan, client=client)
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import IntegrityError
 
 from scoring.database import ScanState, reading, record_event, scans, scores, writing
 from scoring.scan_list import scan_id
@@ -114,16 +113,10 @@ def _store(
     kind: str,
     detail: str,
 ) -> None:
-    while True:
-        try:
-            with writing(engine) as connection:
-                moment = time.time() if now is None else now
-                _replace(connection, scan, generation, values | {"seconds": seconds, "time": moment})
-                record_event(connection, kind, time=moment, scan=scan, detail=detail)
-            return
-        except IntegrityError:
-            # Only where writers run side by side (not on SQLite): another one inserted the row first, so update it.
-            continue
+    with writing(engine) as connection:
+        moment = time.time() if now is None else now
+        _replace(connection, scan, generation, values | {"seconds": seconds, "time": moment})
+        record_event(connection, kind, time=moment, scan=scan, detail=detail)
 
 
 def _replace(connection: Connection, scan: str, generation: str, values: dict[str, Any]) -> None:

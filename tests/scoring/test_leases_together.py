@@ -1,8 +1,7 @@
-"""Several annotators, servers and scoring processes at once, on a real SQLite file."""
+"""Several annotators, servers and scoring processes at once, on a real database."""
 
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -24,9 +23,9 @@ def ask(engine: Engine, client: str) -> str | None:
     return served and served.scan
 
 
-def open_and_ask(path: Path, barrier, answers) -> None:  # barrier and queue of a spawned process
+def open_and_ask(database: str, barrier, answers) -> None:  # barrier and queue of a spawned process
     barrier.wait(timeout=60)
-    engine = open_database(path)
+    engine = open_database(database)
     synchronise_scans(engine, NAMES, [])
     process = multiprocessing.current_process().name
     for index in range(EACH):
@@ -50,11 +49,10 @@ def test_ten_threads_that_ask_at_once_get_different_scans(engine: Engine, anonym
     assert sorted(str(scan) for scan in served) == NAMES[: ANNOTATORS * EACH]
 
 
-def test_ten_processes_that_open_a_new_database_and_ask_at_once_get_different_scans(tmp_path: Path) -> None:
+def test_ten_processes_that_open_a_new_database_and_ask_at_once_get_different_scans(database: str) -> None:
     context = multiprocessing.get_context("spawn")
     barrier, answers = context.Barrier(ANNOTATORS), context.Queue()
-    path = tmp_path / "workspace" / "database.sqlite"
-    processes = [context.Process(target=open_and_ask, args=(path, barrier, answers)) for _ in range(ANNOTATORS)]
+    processes = [context.Process(target=open_and_ask, args=(database, barrier, answers)) for _ in range(ANNOTATORS)]
     for process in processes:
         process.start()
     served = [answers.get(timeout=90) for _ in range(ANNOTATORS * EACH)]
@@ -63,7 +61,7 @@ def test_ten_processes_that_open_a_new_database_and_ask_at_once_get_different_sc
     assert [process.exitcode for process in processes] == [0] * ANNOTATORS
     assert len(set(served)) == ANNOTATORS * EACH
     assert None not in served
-    engine = open_database(path)
+    engine = open_database(database)
     assert queue_state(engine, generation="g").leased == ANNOTATORS * EACH
     held = {line.scan: line.leased_to for line in ranking(engine, "g") if line.leased_to is not None}
     assert set(held) == set(served)

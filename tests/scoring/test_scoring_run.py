@@ -230,8 +230,9 @@ def test_progress_is_told_after_every_scan(engine: Engine, scans: list[Scan], tm
 
 
 def test_a_database_that_cannot_be_written_ends_the_run_instead_of_blaming_the_scans(
-    engine: Engine, scans: list[Scan]
+    tmp_path: Path, scans: list[Scan]
 ) -> None:
+    engine = open_database(tmp_path / "database.sqlite")
     score_scans(engine, GreyValues(), scans[:1])
     with reading(engine) as connection:
         connection.exec_driver_sql("PRAGMA query_only = ON")
@@ -242,18 +243,16 @@ def test_a_database_that_cannot_be_written_ends_the_run_instead_of_blaming_the_s
     assert [line.scan for line in ranking(engine, "g")] == ["scan_0"]
 
 
-def score_slowly(database: Path, scans: list[Scan]) -> None:
+def score_slowly(database: str, scans: list[Scan]) -> None:
     score_scans(open_database(database), GreyValues(seconds=0.3), scans)
 
 
-def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path, scans: list[Scan]) -> None:
+def test_a_run_that_is_killed_goes_on_where_it_was(engine: Engine, database: str, scans: list[Scan]) -> None:
     def stored() -> int:
         with reading(engine) as connection:
             return connection.execute(select(func.count()).select_from(scores)).scalar_one()
 
-    path = tmp_path / "database.sqlite"
-    engine = open_database(path)
-    process = multiprocessing.get_context("spawn").Process(target=score_slowly, args=(path, scans))
+    process = multiprocessing.get_context("spawn").Process(target=score_slowly, args=(database, scans))
     process.start()
     deadline = time.monotonic() + 60
     while stored() < 3 and time.monotonic() < deadline:
