@@ -1,5 +1,8 @@
 """A published generation at work: from a scan to its segmentation and heatmap."""
 
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +17,9 @@ from lib.network import build_network
 from lib.preprocessing import Preprocessing
 from lib.task import FoldCombination
 from lib.volume import Volume
+
+# Every one of them holds the activations of a window.
+_MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,14 @@ class Ensemble:
         self._device = choose_device(device)
         self.preprocessing = Preprocessing(generation.plan)
         task = generation.task
+        # One member a core is faster than one member on all cores (benchmarks/heatmap_speed.py).
+        self._threads = (
+            ThreadPoolExecutor(
+                min(torch.get_num_threads(), _MOST_THREADS), initializer=torch.set_num_threads, initargs=(1,)
+            )
+            if self._device.type == "cpu"
+            else None
+        )
         self._members = [
             [self._load(fold, offset) for offset in range(len(task.offsets))] for fold in range(task.fold_count)
         ]
@@ -90,27 +104,30 @@ class Ensemble:
         Args:
             image: float32 (1, x, y, z).
         """
-        task = self.generation.task
         tensor = torch.as_tensor(image.array).to(self._device)
+        by_offset = [
+            [members[number] for members in self._members] for number in range(len(self.generation.task.offsets))
+        ]
+        outputs = self._run(tensor, [member for members in by_offset for member in members])
         segmentations = []
-        for number, offset in enumerate(task.offsets):
-            of_folds, mean = self._run_offset(number, tensor)
+        for offset, members in zip(self.generation.task.offsets, by_offset, strict=True):
+            of_folds, mean = _reduce(itertools.islice(outputs, len(members)))
             if offset == 0.0:
                 served = mean.cpu().numpy()
-            if task.folds is FoldCombination.VOTE:
+            if self.generation.task.folds is FoldCombination.VOTE:
                 of_folds = mean.argmax(dim=0, keepdim=True)
             segmentations.append(of_folds.to(torch.uint8).cpu().numpy())
         return MemberOutputs(np.stack(segmentations, axis=1), served)
 
-    def _run_offset(self, number: int, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give every fold's segmentation (F, x, y, z) and the mean softmax (C + 1, x, y, z) at one loss weight."""
-        of_folds, softmaxes = [], []
-        for fold in self._members:
+    def _run(self, image: torch.Tensor, members: Sequence[torch.nn.Module]) -> Iterator[torch.Tensor]:
+        """Give the softmax (C + 1, x, y, z) of each member, in their order."""
+
+        def softmax(member: torch.nn.Module) -> torch.Tensor:
+            # Autocast belongs to a thread, so it is entered here.
             with mixed_precision(self._device):
-                logits = predict_logits(fold[number], image, plan=self.generation.plan)
-            of_folds.append(logits.argmax(dim=0))
-            softmaxes.append(logits.softmax(dim=0))
-        return torch.stack(of_folds), torch.stack(softmaxes).mean(dim=0)
+                return predict_logits(member, image, plan=self.generation.plan).softmax(dim=0)
+
+        return self._threads.map(softmax, members) if self._threads else map(softmax, members)
 
     def _load(self, fold: int, offset: int) -> torch.nn.Module:
         generation = self.generation
@@ -119,3 +136,12 @@ class Ensemble:
         )
         network.load_state_dict(generation.load_member(fold, offset))
         return network.to(self._device).eval()
+
+
+def _reduce(softmaxes: Iterable[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give the segmentation of each fold (F, x, y, z) and the mean softmax (C + 1, x, y, z)."""
+    segmentations, total = [], torch.zeros(())
+    for softmax in softmaxes:
+        segmentations.append(softmax.argmax(dim=0))
+        total = total.to(softmax.device) + softmax
+    return torch.stack(segmentations), total / len(segmentations)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from monai.inferers import sliding_window_inference
 
-from lib.plan import Plan
+from lib.plan import Plan, window_for
 
 OVERLAP = 0.5
 """Of neighbouring windows (paper, section 3.2)."""
@@ -19,16 +19,12 @@ def predict_logits(member: Callable[[torch.Tensor], torch.Tensor], image: torch.
     Args:
         member: from windows (n, 1, *window) to logits (n, C + 1, *window).
         image: float32 (1, x, y, z), on the device of the member.
-        plan: largest window; on axes where the scan is shorter, it is padded with zeros no further
-            than the network needs.
+        plan: the window, see `lib.plan.window_for`; beyond the scan it holds zeros.
 
     Returns:
         Logits, float32 (C + 1, x, y, z).
     """
-    window = [
-        min(size, -(-length // factor) * factor)
-        for size, length, factor in zip(plan.window_size, image.shape[1:], plan.shape_factor, strict=True)
-    ]
+    window = window_for(plan, image.shape[1:])
     with torch.inference_mode():
         logits = sliding_window_inference(image[None], window, _WINDOW_BATCH, member, overlap=OVERLAP, mode="gaussian")
     return torch.as_tensor(logits)[0].float()

@@ -1,6 +1,7 @@
 """How scans are preprocessed and cut into patches, decided from the task and the fingerprint."""
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -57,7 +58,7 @@ class Plan(BaseModel):
     patch_size: Shape
     """Voxels of a full-size training patch."""
     window_size: Shape
-    """Voxels of the sliding window at inference."""
+    """Largest sliding window at inference, in voxels; see `window_for`."""
 
 
 def make_plan(task: Task, fingerprint: Fingerprint) -> Plan:
@@ -134,6 +135,24 @@ def stage_patch_sizes(plan: Plan) -> tuple[Shape, Shape, Shape, Shape]:
         for fraction in _STAGE_FRACTIONS
     )
     return first, second, third, plan.patch_size
+
+
+def window_for(plan: Plan, shape: Sequence[int]) -> Shape:
+    """Window in which a preprocessed scan is predicted.
+
+    Args:
+        plan: its largest window.
+        shape: of the preprocessed scan, in voxels.
+
+    Returns:
+        The plan's window, shortened where the scan is shorter to the next multiple that the network
+        takes; never below what the network needs to normalise.
+    """
+    x, y, z = (
+        min(size, math.ceil(length / factor) * factor)
+        for size, length, factor in zip(plan.window_size, shape, plan.shape_factor, strict=True)
+    )
+    return (x, y, z) if (x, y, z) != plan.shape_factor else plan.window_size
 
 
 def _fitted(whole: list[int], *, spacing: Spacing, factor: Shape, budget: int) -> Shape:

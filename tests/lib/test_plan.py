@@ -12,7 +12,18 @@ from pydantic import ValidationError
 
 from lib.errors import InputError
 from lib.fingerprint import Fingerprint, ForegroundIntensities
-from lib.plan import FixedWindow, PerScan, Plan, Shape, Spacing, make_plan, patch_size, shape_factor, stage_patch_sizes
+from lib.plan import (
+    FixedWindow,
+    PerScan,
+    Plan,
+    Shape,
+    Spacing,
+    make_plan,
+    patch_size,
+    shape_factor,
+    stage_patch_sizes,
+    window_for,
+)
 from lib.task import Task, task_from
 
 _AXIS_SPACING = st.floats(0.3, 8.0).map(lambda value: round(value, 3))
@@ -171,3 +182,12 @@ def test_unknown_keys_are_refused() -> None:
     plan = make_plan(_task(), _fingerprint((32, 32, 32), (1, 1, 1)))
     with pytest.raises(ValidationError, match="extra"):
         Plan.model_validate(plan.model_dump() | {"colour": "blue"})
+
+
+@pytest.mark.parametrize(
+    ("shape", "window"),
+    [((35, 50, 36), (40, 56, 40)), ((100, 50, 36), (48, 56, 40)), ((8, 8, 8), (48, 64, 48)), ((1, 1, 9), (8, 8, 16))],
+)
+def test_a_scan_is_predicted_in_the_shortest_window_that_holds_it(shape: Shape, window: Shape) -> None:
+    plan = make_plan(_task(preset="small"), _fingerprint((35, 50, 36), (1, 1, 1), largest=(43, 59, 47)))
+    assert window_for(plan, shape) == window
