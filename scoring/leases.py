@@ -11,8 +11,9 @@ from typing import Any, Literal, get_args
 from sqlalchemy import ColumnElement, Connection, Engine, Select, exists, func, select
 
 from lib.errors import InputError
-from scoring.database import ScanState, leases, reading, record_event, scans, scores, writing
+from scoring.database import reading, record_event, writing
 from scoring.scan_list import use_random_order
+from scoring.tables import ScanState, leases, scans, scores
 
 Strategy = Literal["least_certain", "random"]
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, and_, case, select
 
-from scoring.database import ScanState, leases, reading, scans, scores
+from scoring.database import reading
+from scoring.tables import ScanState, leases, scans, scores
 
 
 @dataclass(frozen=True)

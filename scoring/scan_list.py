@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Engine, bindparam, select
 
-from scoring.database import ScanState, information, leases, record_event, scans, scores, writing
+from scoring.database import record_event, writing
+from scoring.tables import ScanState, information, leases, scans, scores
 
 
 def random_position(seed: int, name: str) -> int:

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from scoring.database import ScanState, reading, record_event, scans, scores, writing
+from scoring.database import reading, record_event, writing
 from scoring.scan_list import scan_id
+from scoring.tables import ScanState, scans, scores
 
 
 def record_score(

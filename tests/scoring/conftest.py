@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from scoring.database import metadata, open_database
+from scoring.database import open_database
+from scoring.tables import metadata
 
 SERVER = os.environ.get("CALIBRATED_ENSEMBLE_TEST_DATABASE")
 """URL of a database of its own on a server; what it holds is deleted. The default is SQLite."""

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from lib.errors import InputError
-from scoring.database import events, information, open_database, reading, record_event, scans, writing
+from scoring.database import open_database, reading, record_event, writing
 from scoring.scan_list import synchronise_scans
+from scoring.tables import events, information, scans
 
 
 def test_is_made_on_first_use_with_its_folder_and_found_again(tmp_path: Path) -> None:

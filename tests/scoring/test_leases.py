@@ -2,11 +2,12 @@ import pytest
 from sqlalchemy import Engine, select
 
 from lib.errors import InputError
-from scoring.database import events, reading
+from scoring.database import reading
 from scoring.leases import QueueState, Strategy, end_lease, next_scan, queue_state
 from scoring.ranking import ranking
 from scoring.scan_list import mark_labelled, random_position, synchronise_scans
 from scoring.score_records import record_failure, record_score
+from scoring.tables import events
 
 NAMES = ["a", "b", "c", "d", "e"]
 MEANS = {"a": 0.7, "b": 0.2, "c": 0.9, "d": 0.5, "e": 0.3}

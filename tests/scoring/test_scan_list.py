@@ -1,11 +1,12 @@
 import pytest
 from sqlalchemy import Engine, func, select
 
-from scoring.database import events, leases, reading, scans, scores, writing
+from scoring.database import reading, writing
 from scoring.leases import next_scan
 from scoring.ranking import ranking
 from scoring.scan_list import mark_labelled, random_position, synchronise_scans, use_random_order
 from scoring.score_records import record_score
+from scoring.tables import events, leases, scans, scores
 
 
 def states(engine: Engine) -> dict[str, str]:

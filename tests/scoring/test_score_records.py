@@ -1,10 +1,11 @@
 import pytest
 from sqlalchemy import Engine, select
 
-from scoring.database import events, reading, scores
+from scoring.database import reading
 from scoring.ranking import ranking
 from scoring.scan_list import mark_labelled, synchronise_scans
 from scoring.score_records import is_done, names_done, record_failure, record_score
+from scoring.tables import events, scores
 
 
 def test_the_mean_is_that_of_the_classes(engine: Engine) -> None:

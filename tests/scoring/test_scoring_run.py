@@ -11,12 +11,13 @@ from sqlalchemy import Engine, func, select
 from lib.errors import InputError
 from lib.task import Task, task_from
 from lib.volume import Volume, write_volume
-from scoring.database import open_database, reading, scores
+from scoring.database import open_database, reading
 from scoring.estimated_dsc import estimated_dsc
 from scoring.ranking import ranking
 from scoring.scan_list import mark_labelled, synchronise_scans
 from scoring.score_records import record_score
 from scoring.scoring_run import score_scans
+from scoring.tables import scores
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
 TASK = task_from({"name": "test", "modality": "MR", "labels": {"lesion": 1}}, where="test")
