@@ -1,0 +1,249 @@
+"""The command line, `calibrated-ensemble`: its commands, their options and exit statuses."""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from lib.errors import DamagedGenerationError, InputError
+
+if TYPE_CHECKING:
+    from apps.calibrated_ensemble.commands.choice import Choice
+
+# What a command needs is imported when it runs: torch alone takes seconds, and `--help` should not.
+
+DONE, FAILURE, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="calibrated-ensemble",
+    help="Segmentation ensembles with calibrated probabilities, and the least certain scan next.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Preset(StrEnum):
+    """Network size and schedule."""
+
+    PAPER = "paper"
+    SMALL = "small"
+    DEMO = "demo"
+
+
+_Studies = Annotated[str, typer.Option(help="Studies folder: scans in its root, labels in labels/final.")]
+_Workspace = Annotated[
+    Path | None,
+    typer.Option(help="Where models and scores are kept; by default the hidden .calibrated_ensemble of the studies."),
+]
+_Task = Annotated[
+    str | None,
+    typer.Option(help="Task file, or the name of a task that comes with the app; hippocampus by default."),
+]
+_TrainedTask = Annotated[str | None, typer.Option(help="Task that the model must be of; any by default.")]
+_Preset = Annotated[Preset | None, typer.Option(help="Takes the place of the task's preset.")]
+_TrainedPreset = Annotated[Preset | None, typer.Option(help="Preset that the model must be of; any by default.")]
+_Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1; auto by default.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+_Host = Annotated[str, typer.Option(help="Address to listen on; the server has no passwords of its own.")]
+_Port = Annotated[int, typer.Option(min=1, max=65535)]
+
+
+@app.command()
+def prepare(
+    images: Annotated[Path, typer.Option(help="Folder of scans, Decathlon or nnU-Net style.")],
+    output: Annotated[Path, typer.Option(help="The studies folder to make or add to.")],
+    labels: Annotated[Path | None, typer.Option(help="Folder of labels, named like the scans.")] = None,
+    labelled: Annotated[int | None, typer.Option(help="How many labels to take; all by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Chooses the order in which labels are taken.")] = 0,
+    regions: Annotated[Path | None, typer.Option(help="Folder of region masks, named like the labels.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task that names the tag of the region masks.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Make a studies folder from a Decathlon or nnU-Net style data set."""
+    from apps.calibrated_ensemble.commands.prepare import run_prepare
+
+    run_prepare(images, labels, output, labelled=labelled, seed=seed, regions=regions, task=task, as_json=as_json)
+
+
+@app.command()
+def train(
+    studies: _Studies,
+    workspace: _Workspace = None,
+    task: _Task = None,
+    preset: _Preset = None,
+    device: _Device = None,
+    as_json: _Json = False,
+) -> None:
+    """Train, calibrate and publish a new generation, without a server; interrupted, it goes on when repeated."""
+    from apps.calibrated_ensemble.commands.train import run_train
+
+    run_train(_chosen(studies, workspace, task, preset, device), as_json=as_json)
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Scans: NIfTI or NRRD files.", metavar="IMAGE...")],
+    output: Annotated[Path, typer.Option(help="Folder for predictions, heatmaps and figures.")],
+    studies: Annotated[str | None, typer.Option(help="Studies folder whose model predicts.")] = None,
+    workspace: Annotated[Path | None, typer.Option(help="Workspace whose model predicts.")] = None,
+    task: _TrainedTask = None,
+    preset: _TrainedPreset = None,
+    region: Annotated[
+        Path | None, typer.Option(help="Region mask of the scan, or a folder of masks named like the scans.")
+    ] = None,
+    device: _Device = None,
+    as_json: _Json = False,
+) -> int:
+    """Segment scans: labels, calibrated heatmap and estimated DSC of each."""
+    from apps.calibrated_ensemble.commands.predict import run_predict
+
+    return run_predict(
+        images, output, _chosen(studies, workspace, task, preset, device), region=region, as_json=as_json
+    )
+
+
+@app.command()
+def rank(
+    studies: _Studies,
+    workspace: _Workspace = None,
+    task: _TrainedTask = None,
+    preset: _TrainedPreset = None,
+    device: _Device = None,
+    as_json: _Json = False,
+) -> None:
+    """List the unlabelled scans, least certain first, after scoring those that have no score yet."""
+    from apps.calibrated_ensemble.commands.rank import run_rank
+
+    run_rank(_chosen(studies, workspace, task, preset, device), as_json=as_json)
+
+
+@app.command()
+def serve(
+    studies: Annotated[str, typer.Option(help="Studies folder, or URL of a DICOMweb server.")],
+    workspace: _Workspace = None,
+    task: _Task = None,
+    preset: _Preset = None,
+    device: _Device = None,
+    lease_minutes: Annotated[
+        float | None, typer.Option(help="How long a scan is kept for whoever it was served to; 120 by default.")
+    ] = None,
+    host: _Host = "127.0.0.1",
+    port: _Port = 8000,
+    as_json: _Json = False,
+) -> None:
+    """Start the MONAI Label server with this app."""
+    from apps.calibrated_ensemble.commands.serve import run_serve
+
+    chosen = _chosen(studies, workspace, task, preset, device, lease_minutes=lease_minutes)
+    run_serve(chosen, host=host, port=port, as_json=as_json)
+
+
+@app.command()
+def demo(
+    studies: Annotated[
+        Path | None, typer.Option(help="Your scans instead: a studies folder, or one with imagesTr and labelsTr.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps everything.")] = Path("demo"),
+    task: Annotated[
+        str | None, typer.Option(help="Task of your scans; by default the one that --studies is named after.")
+    ] = None,
+    preset: Annotated[Preset, typer.Option(help="Network size and schedule.")] = Preset.DEMO,
+    device: _Device = None,
+    start_server: Annotated[bool, typer.Option("--serve/--no-serve", help="Start the server at the end.")] = True,
+    host: _Host = "127.0.0.1",
+    port: _Port = 8000,
+    as_json: _Json = False,
+) -> None:
+    """Show the whole loop on made-up scans whose true probabilities are known, then start the server."""
+    from apps.calibrated_ensemble.commands.demo import run_demo
+
+    run_demo(
+        folder,
+        studies=studies,
+        task=task,
+        preset=preset.value,
+        device=device,
+        address=(host, port) if start_server else None,
+        as_json=as_json,
+    )
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: of the command line; those of this process when None.
+
+    Returns:
+        0 done, 2 wrong input, 130 interrupted, 1 failure; all but 0 with one line on the standard
+        error. What is neither foreseen nor a person's mistake is raised.
+    """
+    try:
+        status = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except InputError as error:
+        if not _was_interrupted(error):
+            return _end(WRONG_INPUT, error)
+        status = INTERRUPTED
+    except TyperException as error:
+        # Without any argument the help has been shown and the message is empty.
+        message = error.format_message()
+        return _end(WRONG_INPUT, f"{message} (see --help)" if message else "")
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except Exception as error:
+        if _was_interrupted(error):
+            status = INTERRUPTED
+        elif isinstance(error, DamagedGenerationError | FloatingPointError | OSError):
+            return _end(FAILURE, error)
+        else:
+            raise
+    if status == INTERRUPTED:
+        return _end(INTERRUPTED, "stopped; what is finished is kept, run the same command again to go on")
+    return status or DONE
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run())
+
+
+def _was_interrupted(error: BaseException) -> bool:
+    """Whether an error only followed on Ctrl-C, as when a writer is stopped in the middle of a file."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
+
+
+def _chosen(
+    studies: str | None,
+    workspace: Path | None,
+    task: str | None,
+    preset: Preset | None,
+    device: str | None,
+    *,
+    lease_minutes: float | None = None,
+) -> "Choice":
+    from apps.calibrated_ensemble.commands.choice import choose
+
+    return choose(
+        studies,
+        workspace=workspace,
+        task=task,
+        preset=preset.value if preset else None,
+        device=device,
+        lease_minutes=lease_minutes,
+    )
+
+
+def _end(status: int, message: object) -> int:
+    line = " ".join(str(message).split())
+    if line:
+        print(f"calibrated-ensemble: {line}", file=sys.stderr)
+    return status

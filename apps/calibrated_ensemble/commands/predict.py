@@ -1,0 +1,131 @@
+"""`predict`: labels, heatmap and estimated DSC of scans."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.calibrated_ensemble.commands.choice import Choice
+from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
+from apps.calibrated_ensemble.terminal_progress import TerminalProgress
+from lib.atomic import write_text
+from lib.ensemble import Ensemble
+from lib.errors import InputError
+from lib.prepared_scans import read_region
+from lib.segmentation import label_values
+from lib.volume import SUFFIXES, Volume, read_scan, scan_name, write_volume
+from scoring.estimated_dsc import class_volumes, estimated_dsc
+
+
+def run_predict(images: Sequence[Path], output: Path, choice: Choice, *, region: Path | None, as_json: bool) -> int:
+    """Predict each scan; one that cannot be read is reported and does not stop the others.
+
+    Returns:
+        Exit status: 0, or 2 when a scan could not be predicted.
+
+    Raises:
+        InputError: two scans of one name, no model, or an output that cannot be written.
+    """
+    show_warnings()
+    counts = Counter(scan_name(image) for image in images)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise InputError(f"{twice[0]}: {counts[twice[0]]} scans have this name; predict them into different folders")
+    ensemble = Ensemble(choice.generation(), device=choice.settings.device)
+    if ensemble.generation.task.region and region is None:
+        messages.print(
+            f"The task {ensemble.generation.task.name} has a region mask ({ensemble.generation.task.region}), "
+            "but no --region is given: the scans are predicted whole",
+            highlight=False,
+            soft_wrap=True,
+        )
+    results, failed = [], {}
+    with TerminalProgress(messages) as progress:
+        for number, image in enumerate(images, 1):
+            try:
+                results.append(predict_file(ensemble, image, output, region=_region_of(image, region)))
+            except InputError as error:
+                failed[str(image)] = str(error)
+                messages.print(f"calibrated-ensemble: {error}", highlight=False, soft_wrap=True, markup=False)
+            progress("predicting", number, len(images), failed=len(failed))
+    if as_json:
+        print_json({"generation": ensemble.generation.id, "scans": results, "failed": failed})
+    elif results:
+        classes = ensemble.generation.task.classes
+        print_table(
+            f"Written to {output}",
+            ("scan", *(f"{name}: estimated DSC %" for name in classes), *(f"{name}: ml" for name in classes)),
+            [
+                (
+                    result["scan"],
+                    *(percent(result["estimated_dsc"][name]) for name in classes),
+                    *(f"{result['volume_mm3'][name] / 1000:.2f}" for name in classes),
+                )
+                for result in results
+            ],
+        )
+    return 2 if failed else 0
+
+
+def predict_file(ensemble: Ensemble, image: Path, output: Path, *, region: Path | None = None) -> dict[str, Any]:
+    """Predict a scan and write `<name>_prediction.nii.gz`, `<name>_heatmap.nii.gz` and `<name>.json`.
+
+    Args:
+        ensemble: predicts.
+        image: the scan.
+        output: folder, made when missing.
+        region: its region mask.
+
+    Returns:
+        What the JSON file holds: estimated DSC (0..1), volume and expected volume (mm3) of each
+        class, generation, and the seconds from the scan's file to the prediction.
+
+    Raises:
+        InputError: the scan or its mask cannot be used, or the folder cannot be written to.
+    """
+    start = time.monotonic()
+    scan = read_scan(image)
+    prediction = ensemble.predict(scan, read_region(region, scan) if region else None)
+    seconds = time.monotonic() - start
+    task = ensemble.generation.task
+    voxel_volume = float(abs(np.linalg.det(scan.affine[:3, :3])))
+    estimates = estimated_dsc(
+        prediction.heatmap,
+        prediction.segmentation,
+        voxel_volume=voxel_volume,
+        typical_volumes=ensemble.generation.typical_volumes,
+    )
+    volumes = class_volumes(prediction.segmentation, class_count=len(task.classes), voxel_volume=voxel_volume)
+    expected = prediction.heatmap.sum(axis=(1, 2, 3), dtype=np.float64) * voxel_volume
+    result = {
+        "scan": scan_name(image),
+        "image": str(image),
+        "generation": ensemble.generation.id,
+        "task": task.name,
+        "labels": dict(task.labels),
+        "estimated_dsc": dict(zip(task.classes, estimates, strict=True)),
+        "mean_estimated_dsc": float(np.mean(estimates)),
+        "volume_mm3": dict(zip(task.classes, volumes, strict=True)),
+        "expected_volume_mm3": dict(zip(task.classes, expected.tolist(), strict=True)),
+        "seconds": round(seconds, 3),
+    }
+    name = scan_name(image)
+    write_volume(output / f"{name}_prediction.nii.gz", Volume(label_values(prediction.segmentation, task), scan.affine))
+    write_volume(output / f"{name}_heatmap.nii.gz", Volume(prediction.heatmap, scan.affine))
+    write_text(output / f"{name}.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
+    return result
+
+
+def _region_of(image: Path, region: Path | None) -> Path | None:
+    """The mask of a scan: the file itself, or the one in a folder that has the scan's name."""
+    if region is None or not region.is_dir():
+        return region
+    name = scan_name(image)
+    for suffix in SUFFIXES:
+        if (region / f"{name}{suffix}").is_file():
+            return region / f"{name}{suffix}"
+    raise InputError(f"{region}: holds no mask of {name}; name it {name}.nii.gz")

@@ -1,0 +1,54 @@
+"""`prepare`: a studies folder from a public data set."""
+
+import shlex
+from pathlib import Path
+
+from apps.calibrated_ensemble.commands.output import messages, print_json
+from apps.calibrated_ensemble.task_files import task_by_name_or_path
+from lib.errors import InputError
+from lib.studies import prepare_studies
+
+
+def run_prepare(
+    images: Path,
+    labels: Path | None,
+    output: Path,
+    *,
+    labelled: int | None,
+    seed: int,
+    regions: Path | None,
+    task: str | None,
+    as_json: bool,
+) -> None:
+    """Make the folder and say what it holds; see `lib.studies.prepare_studies`.
+
+    Raises:
+        InputError: see there, and region masks without a task that names their tag.
+    """
+    tag = task_by_name_or_path(task).region if task else None
+    if regions is not None and tag is None:
+        raise InputError("--regions: give --task as well, a task whose file names the masks' tag, such as kidney_tumor")
+    prepared = prepare_studies(images, labels, output, labelled=labelled, seed=seed, regions=regions, region_tag=tag)
+    if as_json:
+        print_json(
+            {
+                "studies": str(output.absolute()),
+                "scans": prepared.scans,
+                "labelled": list(prepared.labels),
+                "kept": list(prepared.kept),
+                "regions": prepared.regions,
+            }
+        )
+        return
+    messages.print(
+        f"{output}: {prepared.scans} scans, {len(prepared.labels)} of them labelled. "
+        f"Next: calibrated-ensemble train --studies {shlex.quote(str(output))}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if prepared.kept:
+        messages.print(
+            f"{len(prepared.kept)} labels differ from the source and were kept: {', '.join(prepared.kept)}",
+            highlight=False,
+            soft_wrap=True,
+        )

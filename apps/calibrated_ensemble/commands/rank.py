@@ -1,0 +1,70 @@
+"""`rank`: the unlabelled scans, least certain first."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from apps.calibrated_ensemble.commands.choice import Choice
+from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
+from apps.calibrated_ensemble.terminal_progress import TerminalProgress
+from lib.ensemble import Ensemble
+from lib.generation import Generation
+from lib.studies import Studies, read_studies
+from scoring.ranking import RankedScan, ranking
+from scoring.scan_list import synchronise_scans
+from scoring.scoring_run import score_scans
+
+
+def run_rank(choice: Choice, *, as_json: bool) -> None:
+    """Score what has no score yet, and print the ranking.
+
+    Raises:
+        InputError: see `lib.studies.read_studies` and `Choice.generation`.
+    """
+    show_warnings()
+    generation = choice.generation()
+    studies = read_studies(choice.studies_folder(), generation.task)
+    ranked = score_and_rank(choice.database(), generation, studies, device=choice.settings.device)
+    if as_json:
+        print_json({"generation": generation.id, "ranking": [described(scan) for scan in ranked]})
+        return
+    classes = generation.task.classes
+    print_table(
+        f"Least certain first, generation {generation.id}",
+        ("scan", "estimated DSC %", *(classes if len(classes) > 1 else ()), "with"),
+        [_row(scan, classes) for scan in ranked if scan.error is None],
+    )
+    for scan in ranked:
+        if scan.error is not None:
+            messages.print(f"{scan.scan}: could not be scored: {scan.error}", highlight=False, soft_wrap=True)
+
+
+def score_and_rank(engine: Engine, generation: Generation, studies: Studies, *, device: str) -> list[RankedScan]:
+    """Bring the database up to date with the studies and the generation, and give the ranking.
+
+    Raises:
+        InputError: no such device, or a database that cannot be written to.
+        DamagedGenerationError: the generation's files are not as published.
+    """
+    labelled = {scan.name for scan in studies.labelled}
+    synchronise_scans(engine, labelled | {scan.name for scan in studies.unlabelled}, labelled)
+    with TerminalProgress(messages) as progress:
+        score_scans(engine, Ensemble(generation, device=device), studies.unlabelled, progress=progress)
+    return ranking(engine, generation.id)
+
+
+def described(scan: RankedScan) -> dict[str, object]:
+    """A line of the ranking as JSON."""
+    return {
+        "scan": scan.scan,
+        "estimated_dsc": scan.mean,
+        "classes": scan.classes,
+        "error": scan.error,
+        "leased_to": scan.leased_to,
+    }
+
+
+def _row(scan: RankedScan, classes: Sequence[str]) -> tuple[str, ...]:
+    values = [percent((scan.classes or {}).get(name)) for name in classes] if len(classes) > 1 else []
+    holder = "" if scan.leased_to is None else scan.leased_to or "somebody"
+    return (scan.scan, percent(scan.mean), *values, holder)

@@ -1,0 +1,114 @@
+"""`serve`: the MONAI Label server with this app and settings that are safe."""
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from apps.calibrated_ensemble.commands.choice import Choice
+from apps.calibrated_ensemble.commands.output import messages, print_json
+from lib.errors import InputError
+from lib.task import Modality
+
+APP_FOLDER = Path(__file__).resolve().parents[1]
+
+
+def run_serve(choice: Choice, *, host: str, port: int, as_json: bool) -> NoReturn:
+    """Say what to open, and become the server.
+
+    Raises:
+        InputError: a wrong task, studies that are not there, or a port that is taken.
+    """
+    task = choice.task_settings()
+    if choice.studies is None or not choice.studies.startswith(("http://", "https://")):
+        folder = choice.studies_folder()
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; give a studies folder, or the URL of a DICOMweb server")
+    require_free_port(host, port)
+    workspace = choice.new_workspace()
+    url = server_url(host, port)
+    if as_json:
+        print_json({"url": url, "studies": choice.studies, "workspace": str(workspace.root), "task": task.name})
+    else:
+        messages.print(what_to_open(url), highlight=False, soft_wrap=True)
+    become_server(choice, host=host, port=port)
+
+
+def what_to_open(url: str) -> str:
+    """Line that says what to do with a server."""
+    return (
+        f"Open {url} in a browser for the API, or give that address to the MONAI Label module of 3D Slicer. "
+        "Ctrl-C stops the server."
+    )
+
+
+def server_url(host: str, port: int) -> str:
+    """Address of a server as seen from its own machine."""
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Check that the server can listen, which it would find out late and tell at length.
+
+    Raises:
+        InputError: the port is taken, or the address is not this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise InputError(
+            f"--host {host} --port {port}: cannot be listened on ({error.strerror}); give another port"
+        ) from error
+
+
+def become_server(choice: Choice, *, host: str, port: int) -> NoReturn:
+    """Replace this process by MONAI Label's server, so that signals reach it."""
+    environment = serve_environment(choice, os.environ)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, server_command(choice, host=host, port=port), environment)
+
+
+def server_command(choice: Choice, *, host: str, port: int) -> list[str]:
+    """Command that starts the server."""
+    studies = choice.studies or ""
+    if not studies.startswith(("http://", "https://")):
+        studies = str(Path(studies).absolute())
+    settings = choice.settings.model_dump(mode="json", exclude_none=True)
+    if choice.settings.workspace is not None:
+        settings["workspace"] = str(choice.settings.workspace.expanduser().absolute())
+    if Path(choice.settings.task).is_file():
+        settings["task"] = str(Path(choice.settings.task).absolute())
+    # A URL may hold a password, which a command line shows to everybody; the environment has it already.
+    settings.pop("database_url", None)
+    conf = [part for key, value in settings.items() for part in ("--conf", key, str(value))]
+    module = [sys.executable, "-m", "monailabel.main", "start_server"]
+    return [*module, "--app", str(APP_FOLDER), "--studies", studies, "--host", host, "--port", str(port), *conf]
+
+
+def serve_environment(choice: Choice, environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+    """Environment of the server: what is set already stays, the rest gets values that work.
+
+    Args:
+        choice: what is served.
+        environment: of this process.
+    """
+    modality = "CT" if choice.task_settings().modality is Modality.CT else "MR"
+    defaults = {
+        # The newest MLflow refuses the store that MONAI Label asks for, and nothing here is tracked by it.
+        "MONAI_LABEL_TRACKING_ENABLED": "false",
+        # The app loads once; without this the loader forgets every module called lib.
+        "MONAI_LABEL_RELOAD_APP_LIB": "false",
+        # Scans wait two hours otherwise until the server takes note that they are labelled.
+        "MONAI_LABEL_DICOMWEB_CACHE_EXPIRY": "0",
+        "MONAI_LABEL_DICOMWEB_SEARCH_FILTER": json.dumps({"Modality": modality}),
+    }
+    # Programs that the server looks for, itkimage2segimage among them, lie beside the interpreter.
+    path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
+    return {**defaults, **environment, "PATH": path}

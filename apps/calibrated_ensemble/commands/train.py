@@ -1,0 +1,66 @@
+"""`train`: a new generation without a server."""
+
+import time
+from typing import Any
+
+from apps.calibrated_ensemble.commands.choice import Choice
+from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
+from apps.calibrated_ensemble.terminal_progress import TerminalProgress
+from lib.ensemble_training import train_ensemble
+from lib.studies import Studies, read_studies
+from lib.task import Task
+
+
+def run_train(choice: Choice, *, as_json: bool) -> None:
+    """Train and print the cross-validated figures.
+
+    Raises:
+        InputError: see `lib.studies.read_studies` and `lib.ensemble_training.train_ensemble`.
+    """
+    show_warnings()
+    task = choice.task_settings()
+    studies = read_studies(choice.studies_folder(), task)
+    figures = train(choice, task, studies)
+    if as_json:
+        print_json(figures)
+        return
+    messages.print(
+        f"Generation {figures['generation']} from {figures['scans']} scans in {figures['seconds']:.0f} s.",
+        highlight=False,
+    )
+    print_table(
+        "Cross-validated",
+        ("class", "DSC %", "w_dsc"),
+        [
+            (name, percent(dice), f"{weight:g}")
+            for (name, dice), weight in zip(figures["dice"].items(), figures["w_dsc"], strict=True)
+        ],
+    )
+
+
+def train(choice: Choice, task: Task, studies: Studies) -> dict[str, Any]:
+    """Train what is missing, with progress on the terminal.
+
+    Returns:
+        Id of the generation and its cross-validated figures, as `--json` prints them.
+
+    Raises:
+        InputError: see `lib.ensemble_training.train_ensemble`.
+    """
+    for label in studies.labels_without_scan:
+        messages.print(f"{label}: has no scan beside it and is not used", highlight=False, soft_wrap=True)
+    start = time.monotonic()
+    with TerminalProgress(messages) as progress:
+        generation = train_ensemble(
+            task, studies.labelled, choice.new_workspace(), device=choice.settings.device, progress=progress
+        )
+    assert generation is not None  # all offsets were asked for
+    return {
+        "generation": generation.id,
+        "workspace": str(generation.path.parents[1]),
+        "task": generation.task.name,
+        "classes": list(generation.task.classes),
+        "w_dsc": list(generation.calibration.w_dsc),
+        **generation.metrics,
+        "seconds": round(time.monotonic() - start, 1),
+    }

@@ -1,0 +1,160 @@
+"""`train`, `rank` and `predict` on phantoms, with a model that is trained in seconds."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from apps.calibrated_ensemble.command_line import run
+from scoring.estimated_dsc import estimated_dsc
+from tests.apps.tiny_training import TinyStudies, train_tiny_studies
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TinyStudies:
+    return train_tiny_studies(tmp_path_factory.mktemp("trained"))
+
+
+def run_json(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict:
+    assert run([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def train_arguments(trained: TinyStudies) -> list[str]:
+    return ["train", "--studies", str(trained.folder), "--task", str(trained.task), "--device", "cpu"]
+
+
+def test_training_again_gives_the_same_generation(trained: TinyStudies, capsys: pytest.CaptureFixture[str]) -> None:
+    first = run_json(train_arguments(trained), capsys)
+    again = run_json(train_arguments(trained), capsys)
+    assert again["generation"] == first["generation"]
+    assert again["scans"] == 4
+    assert again["workspace"] == str(trained.folder / ".calibrated_ensemble")
+    assert 0 <= again["dice"]["lesion"] <= 1
+    assert run(train_arguments(trained)) == 0
+    assert "Cross-validated" in capsys.readouterr().out
+
+
+def test_the_ranking_holds_every_unlabelled_scan_least_certain_first(
+    trained: TinyStudies, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run_json(["rank", "--studies", str(trained.folder), "--device", "cpu"], capsys)
+    assert {line["scan"] for line in result["ranking"]} == {files.name for files in trained.unlabelled}
+    estimates = [line["estimated_dsc"] for line in result["ranking"]]
+    assert estimates == sorted(estimates)
+    assert all(line["classes"] == {"lesion": line["estimated_dsc"]} for line in result["ranking"])
+    assert run(["rank", "--studies", str(trained.folder)]) == 0
+    table = capsys.readouterr().out
+    assert table.index(result["ranking"][0]["scan"]) < table.index(result["ranking"][-1]["scan"])
+
+
+def test_a_scan_that_cannot_be_read_is_ranked_last_with_its_reason(
+    trained: TinyStudies, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = trained.folder / "broken.nii.gz"
+    broken.write_bytes(trained.phantoms[0].scan.read_bytes()[:2000])
+    try:
+        line = run_json(["rank", "--studies", str(trained.folder), "--device", "cpu"], capsys)["ranking"][-1]
+        assert line["scan"] == "broken"
+        assert line["estimated_dsc"] is None
+        assert "truncated" in line["error"]
+        assert run(["rank", "--studies", str(trained.folder)]) == 0
+        assert "broken: could not be scored" in capsys.readouterr().err
+    finally:
+        broken.unlink()
+
+
+def test_a_prediction_lies_on_the_grid_of_its_scan_with_the_tasks_values(
+    trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scans = [files.scan for files in trained.phantoms[:2]]
+    output = tmp_path / "out"
+    arguments = ["predict", *map(str, scans), "--output", str(output), "--studies", str(trained.folder)]
+    result = run_json([*arguments, "--device", "cpu"], capsys)
+    assert result["failed"] == {}
+    assert [scan["scan"] for scan in result["scans"]] == ["phantom_000", "phantom_001"]
+    for scan, path in zip(result["scans"], scans, strict=True):
+        source = nib.load(path)
+        name = scan["scan"]
+        prediction = nib.load(output / f"{name}_prediction.nii.gz")
+        heatmap = nib.load(output / f"{name}_heatmap.nii.gz")
+        assert prediction.get_data_dtype() == np.uint8
+        assert prediction.shape == source.shape
+        assert heatmap.get_data_dtype() == np.float32
+        assert heatmap.shape == (*source.shape, 1)
+        for written in (prediction, heatmap):
+            np.testing.assert_allclose(written.affine, source.affine, atol=1e-4)
+        values = np.asanyarray(prediction.dataobj)
+        h = np.asanyarray(heatmap.dataobj)[..., 0]
+        assert set(np.unique(values)) <= {0, 3}
+        assert 0 <= h.min() <= h.max() <= 1
+        volume = 1.5 * 1.5 * 3.0
+        stored = json.loads((output / f"{name}.json").read_text())
+        assert stored == scan
+        assert stored["volume_mm3"]["lesion"] == pytest.approx((values == 3).sum() * volume)
+        assert stored["expected_volume_mm3"]["lesion"] == pytest.approx(h.sum() * volume, rel=1e-4)
+        typical = json.loads(
+            next(trained.folder.glob(".calibrated_ensemble/generations/*/calibration.json")).read_text()
+        )
+        expected = estimated_dsc(
+            h[None],
+            (values == 3).astype(np.uint8),
+            voxel_volume=volume,
+            typical_volumes=typical["typical_volumes"],
+        )
+        assert stored["estimated_dsc"]["lesion"] == pytest.approx(expected[0], abs=1e-5)
+
+
+def test_a_scan_that_cannot_be_read_does_not_stop_the_others(
+    trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(b"no image")
+    output = tmp_path / "out"
+    arguments = ["predict", str(broken), str(trained.phantoms[0].scan), "--output", str(output)]
+    assert run([*arguments, "--studies", str(trained.folder), "--json"]) == 2
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert list(result["failed"]) == [str(broken)]
+    assert [scan["scan"] for scan in result["scans"]] == ["phantom_000"]
+    assert f"calibrated-ensemble: {broken}: cannot be read as an image" in said.err
+    assert sorted(path.name for path in output.iterdir()) == [
+        "phantom_000.json",
+        "phantom_000_heatmap.nii.gz",
+        "phantom_000_prediction.nii.gz",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--task", "hippocampus"], "is of the task tiny with lesion"),
+        (["--preset", "paper"], "has the preset demo"),
+    ],
+)
+def test_a_model_of_another_task_or_preset_is_refused(
+    trained: TinyStudies, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["rank", "--studies", str(trained.folder), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert run(["rank", "--studies", str(trained.folder), "--task", str(trained.task), "--preset", "demo"]) == 0
+
+
+def test_two_scans_of_one_name_are_refused(
+    trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = str(trained.phantoms[0].scan)
+    arguments = ["predict", scan, scan, "--output", str(tmp_path), "--studies", str(trained.folder)]
+    assert run(arguments) == 2
+    assert "phantom_000: 2 scans have this name" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_told(
+    trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    arguments = ["predict", str(trained.phantoms[0].scan), "--output", str(tmp_path / "file" / "out")]
+    assert run([*arguments, "--studies", str(trained.folder)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
