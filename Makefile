@@ -1,5 +1,5 @@
 # make demo                  the whole loop on made-up scans, then the server
-# make demo STUDIES=DIR      the same on your scans
+# make demo STUDIES=DIR      the same on your scans, of the task TASK=NAME-or-FILE
 # make test                  ruff, mypy and pytest
 # make bench                 the benchmarks of the README
 # make venv                  only the environment in .venv
@@ -23,7 +23,7 @@ $(READY): requirements.txt
 	touch $@
 
 demo: $(READY)
-	.venv/bin/calibrated-ensemble demo $(if $(STUDIES),--studies "$(STUDIES)") $(ARGS)
+	.venv/bin/calibrated-ensemble demo $(if $(STUDIES),--studies "$(STUDIES)") $(if $(TASK),--task "$(TASK)") $(ARGS)
 
 test: $(READY)
 	.venv/bin/ruff format --check
@@ -32,4 +32,7 @@ test: $(READY)
 	.venv/bin/python -m pytest $(ARGS)
 
 bench: $(READY)
-	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; .venv/bin/python "$$file"; done
+	.venv/bin/python -m benchmarks.pattern_counting
+	.venv/bin/python -m benchmarks.next_sample
+	.venv/bin/calibrated-ensemble demo --no-serve
+	.venv/bin/python -m benchmarks.heatmap_speed --workspace demo/studies/.calibrated_ensemble --images demo/studies

@@ -68,12 +68,14 @@ class Prepared:
 
     Attributes:
         scans: number of scans from the source.
+        available: number of them that have a label in the source.
         labels: names of the scans whose label was taken from the source.
         kept: names of the scans, of `labels`, that had a different label already, which was kept.
         regions: number of region masks.
     """
 
     scans: int
+    available: int
     labels: tuple[str, ...]
     kept: tuple[str, ...]
     regions: int
@@ -177,7 +179,7 @@ def prepare_studies(
     masks = sorted(set(scans) & set(region_files))
     for name in masks:
         _copy_label(region_files[name], output / "labels" / str(region_tag), name)
-    return Prepared(len(scans), tuple(chosen), tuple(kept), len(masks))
+    return Prepared(len(scans), len(available), tuple(chosen), tuple(kept), len(masks))
 
 
 def _image_files(folder: Path) -> list[Path]:

@@ -75,6 +75,8 @@ def make_material(folder: Path) -> Material:
 def use_material(source: Path, folder: Path) -> Material:
     """Use real scans: a studies folder as it is, or a Decathlon style one of which 16 labels are taken.
 
+    Of a small Decathlon style folder, the same share of labels is taken as of the phantoms.
+
     Args:
         source: studies folder, or a folder with `imagesTr` and `labelsTr`.
         folder: of the demo.
@@ -90,7 +92,9 @@ def use_material(source: Path, folder: Path) -> Material:
     if not images.is_dir():
         return Material(source, None, None)
     studies = folder / f"studies_{source.resolve().name}"
-    prepare_studies(images, labels, studies, labelled=LABELLED, seed=SEED)
+    available = prepare_studies(images, labels, studies, labelled=0, seed=SEED).available
+    few = available * LABELLED // (LABELLED + UNLABELLED)
+    prepare_studies(images, labels, studies, labelled=min(LABELLED, few), seed=SEED)
     return Material(studies, labels, None)
 
 

@@ -217,7 +217,7 @@ def test_scans_are_symbolic_links_where_hard_ones_are_impossible(
 
 def test_region_masks_get_the_tasks_tag(tmp_path: Path, decathlon: tuple[Path, Path]) -> None:
     prepared = prepare_studies(*decathlon, tmp_path / "studies", regions=decathlon[1], region_tag="kidney")
-    assert prepared == Prepared(10, prepared.labels, (), 8)
+    assert prepared == Prepared(10, 8, prepared.labels, (), 8)
     studies = read_studies(tmp_path / "studies", a_task(region="kidney"))
     assert all(scan.region and scan.region.parent.name == "kidney" for scan in studies.labelled)
     with pytest.raises(InputError, match="need the tag"):
