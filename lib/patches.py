@@ -74,10 +74,10 @@ class PatchDataset(Dataset[dict[str, torch.Tensor]]):
         if scan.region is not None and scan.region.any():
             inside = np.flatnonzero(scan.region)
             return np.stack(np.unravel_index(inside[random.integers(len(inside))], scan.region.shape))
-        # Anywhere that keeps the patch inside the scan, up to its borders, where it fits.
+        # Anywhere that keeps the patch inside the scan, up to its borders; in the middle where it is larger.
         shape = np.asarray(scan.image.shape)
-        margin = np.minimum(self._patch_size // 2, shape // 2)
-        return random.integers(margin, np.maximum(shape - margin, margin + 1))
+        start = random.integers(0, np.maximum(shape - self._patch_size, 0) + 1)
+        return np.where(shape > self._patch_size, start + self._patch_size // 2, shape // 2)
 
     def _cut_region(self, scan: PreparedScan, start: np.ndarray) -> np.ndarray:
         if scan.region is not None:

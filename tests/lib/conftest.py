@@ -1,0 +1,34 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lib.ensemble_training import train_ensemble
+from lib.generation import read_generation
+from lib.phantoms import PhantomFiles, write_phantoms
+from lib.workspace import Workspace
+from tests.lib.tiny_training import Trained, a_task, labelled
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> list[PhantomFiles]:
+    return write_phantoms(tmp_path_factory.mktemp("phantoms"), 8)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, phantoms: list[PhantomFiles]) -> Trained:
+    task, scans = a_task(), labelled(phantoms[:6])
+    workspace = Workspace(tmp_path_factory.mktemp("trained"))
+    generation = train_ensemble(task, scans, workspace, device="cpu")
+    assert generation is not None
+    return Trained(task, scans, workspace, generation)
+
+
+@pytest.fixture
+def copied(trained: Trained, tmp_path: Path) -> Trained:
+    """The trained workspace to write into."""
+    shutil.copytree(trained.workspace.root, tmp_path / "workspace")
+    workspace = Workspace(tmp_path / "workspace")
+    generation = read_generation(workspace.generations / trained.generation.id)
+    return replace(trained, workspace=workspace, generation=generation)

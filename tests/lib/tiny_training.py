@@ -1,0 +1,153 @@
+"""A task and phantoms so small that a whole ensemble is trained in seconds."""
+
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lib.cross_validation import Fold
+from lib.generation import Generation
+from lib.phantoms import PhantomFiles
+from lib.plan import Plan
+from lib.prepared_scans import PreparedScan
+from lib.studies import LabelledScan
+from lib.task import Task, task_from
+from lib.training import Stage
+from lib.workspace import Workspace
+
+SETTINGS: dict[str, Any] = {
+    "name": "tiny",
+    # Each scan is normalised by itself, so that a new label changes no plan.
+    "modality": "MR",
+    "labels": {"lesion": 1},
+    "spacing": [3, 3, 3],
+    "w_dsc": [-1.0],
+    "offsets": [-1, 0, 1],
+    "fold_count": 2,
+    "network": {"init_filters": 4, "blocks_down": [1, 1]},
+    "training": {
+        "iterations": 40,
+        "batch_size": 2,
+        "patch_voxels": 3000,
+        "optimizer": "adamw",
+        "learning_rate": 0.02,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained workspace; tests must not write into it."""
+
+    task: Task
+    scans: tuple[LabelledScan, ...]
+    workspace: Workspace
+    generation: Generation
+
+
+class TrainingLog:
+    """What was trained since the log was emptied: fold's training scans, stage, loss weight."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[tuple[str, ...], Stage]] = []
+
+    def count(self, number: int | None = None) -> int:
+        """How many stages were trained, or how many with this number."""
+        return sum(number in (None, stage.number) for _, stage in self.stages)
+
+
+def a_task(**settings: Any) -> Task:
+    """The tiny task with other settings; those of `training` are merged."""
+    training = SETTINGS["training"] | settings.pop("training", {})
+    return task_from(SETTINGS | settings | {"training": training}, where="tiny.yaml")
+
+
+def a_plan(**settings: Any) -> Plan:
+    """A plan for arrays that lie on the network's grid."""
+    default = {
+        "spacing": (3, 3, 3),
+        "intensity": {"kind": "per_scan"},
+        "shape_factor": (2, 2, 2),
+        "patch_size": (12, 12, 12),
+        "window_size": (16, 16, 16),
+    }
+    return Plan.model_validate(default | settings)
+
+
+def labelled(files: Sequence[PhantomFiles], *, region: bool = False) -> tuple[LabelledScan, ...]:
+    """Phantoms as labelled scans, each its own patient."""
+    return tuple(
+        LabelledScan(file.name, file.scan, file.label, patient=file.name, region=file.region if region else None)
+        for file in files
+    )
+
+
+def prepared(
+    folder: Path, name: str, image: np.ndarray, label: np.ndarray, region: np.ndarray | None = None
+) -> PreparedScan:
+    """A prepared scan of these arrays, whose centres are all its foreground inside the region."""
+    target = folder / name
+    target.mkdir(parents=True)
+    inside = label > 0 if region is None else (label > 0) & region
+    arrays = {"image": image.astype(np.float32), "label": label.astype(np.uint8)}
+    arrays["centres"] = np.argwhere(inside).astype(np.int32)
+    if region is not None:
+        arrays["region"] = region.astype(bool)
+    for key, array in arrays.items():
+        np.save(target / f"{key}.npy", array)
+    return PreparedScan(name, patient=name, digest=name, folder=target)
+
+
+def a_ball(shape: Sequence[int], centre: Sequence[float], radius: float) -> np.ndarray:
+    """A ball, bool, in voxels."""
+    axes = np.meshgrid(*(np.arange(size) for size in shape), indexing="ij")
+    return sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)) <= radius**2
+
+
+def ball_scan(folder: Path, name: str, seed: int, shape: Sequence[int] = (20, 20, 14)) -> PreparedScan:
+    """A prepared scan of a bright ball under noise."""
+    rng = np.random.default_rng(seed)
+    ball = a_ball(shape, rng.uniform(0.35, 0.65, 3) * shape, 0.25 * shape[0])
+    return prepared(folder, name, ball * 2.0 + rng.normal(scale=0.5, size=shape), ball)
+
+
+@contextmanager
+def full_disk(size: int = 4096) -> Iterator[None]:
+    """No file can grow beyond so many bytes: the write fails as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def record_training(monkeypatch: pytest.MonkeyPatch) -> TrainingLog:
+    """Log every stage that is trained from now on, and train it."""
+    from lib import cross_validation
+
+    log, train_stage = TrainingLog(), cross_validation.train_stage
+
+    def logged(network: Any, scans: Sequence[PreparedScan], stage: Stage, **others: Any) -> None:
+        log.stages.append((tuple(scan.name for scan in scans), stage))
+        train_stage(network, scans, stage, **others)
+
+    monkeypatch.setattr(cross_validation, "train_stage", logged)
+    return log
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def two_folds(scans: Sequence[PreparedScan]) -> list[Fold]:
+    """The first half and the second half judge each other."""
+    half = len(scans) // 2
+    first, second = tuple(scans[:half]), tuple(scans[half:])
+    return [Fold(0, training=second, validation=first), Fold(1, training=first, validation=second)]
