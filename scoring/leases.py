@@ -53,11 +53,13 @@ class QueueState:
             return ""
         if not self.labelled + self.leased + self.broken:
             return "There are no scans: put some into the studies folder."
-        parts = [f"All {self.labelled} readable scans are labelled." if not self.leased else ""]
+        parts = []
         if self.leased:
-            parts = [f"The last {self.leased} unlabelled scans are with annotators; {self.labelled} are labelled."]
+            parts.append(f"Unlabelled scans that annotators have at present: {self.leased}; labelled: {self.labelled}.")
+        elif self.labelled:
+            parts.append(f"All readable scans are labelled ({self.labelled}).")
         if self.broken:
-            parts.append(f"{self.broken} could not be read: see the ranking for the reasons.")
+            parts.append(f"Scans that could not be read: {self.broken}; the ranking gives the reasons.")
         return " ".join(parts)
 
 

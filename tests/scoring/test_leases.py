@@ -173,13 +173,20 @@ def test_the_queue_says_why_nothing_is_left(engine: Engine) -> None:
     ask(engine, "ann")
     assert ask(engine, "bob") is None
     assert state() == QueueState(labelled=0, leased=2, broken=1, free=0)
-    assert "2 unlabelled scans are with annotators" in state().reason
-    assert "1 could not be read" in state().reason
+    assert "annotators have at present: 2; labelled: 0" in state().reason
+    assert "could not be read: 1" in state().reason
     assert state(now=LEASE).free == 2
     mark_labelled(engine, "a")
     mark_labelled(engine, "b")
     assert state() == QueueState(labelled=2, leased=0, broken=1, free=0)
-    assert "All 2 readable scans are labelled" in state().reason
+    assert "All readable scans are labelled (2)" in state().reason
+
+
+def test_the_queue_claims_no_labels_where_all_scans_are_broken(engine: Engine) -> None:
+    record_failure(engine, "a", "g", "truncated", seconds=0.1)
+    reason = queue_state(engine, generation="g").reason
+    assert "could not be read: 1" in reason
+    assert "labelled" not in reason
 
 
 def test_the_ranking_is_the_order_of_serving(scored: Engine) -> None:
