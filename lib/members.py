@@ -51,12 +51,12 @@ class MemberStore:
         """Give the network the kept weights.
 
         Raises:
-            InputError: the file is damaged.
+            InputError: the file is damaged or missing.
         """
         path = self.path(key)
         try:
             network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise InputError(f"{path}: is damaged and cannot be read; remove the file, then train again") from error
         os.utime(path)
 
