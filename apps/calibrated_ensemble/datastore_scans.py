@@ -49,18 +49,24 @@ def region_mask(datastore: Datastore, task: Task, name: str) -> Path | None:
 class ScanRegister:
     """Keeps the database's list of scans equal to the datastore's.
 
-    Listing 100,000 scans takes a good part of a second, so a datastore that counts its changes
-    (`StudiesFolder.revision`) is listed only after one; any other is listed every time.
+    Writing a list of 100,000 scans takes seconds, so it is written only when it differs from the
+    last one, and a datastore that counts its changes (`StudiesFolder.revision`) is listed only
+    after one.
     """
 
     def __init__(self, datastore: Datastore, engine: Engine):
         self._datastore = datastore
         self._engine = engine
         self._revision: int | None = None
+        self._scans: set[str] | None = None
+        self._labelled: set[str] = set()
         self._lock = threading.Lock()
 
     def synchronise(self, *, always: bool = False) -> None:
         """Bring the database up to date.
+
+        Args:
+            always: write the list whether it has changed or not.
 
         Raises:
             InputError: the database cannot be written to.
@@ -70,7 +76,12 @@ class ScanRegister:
             if revision is not None and revision == self._revision and not always:
                 return
             listed_at = time.time()
-            synchronise_scans(
-                self._engine, self._datastore.list_images(), self._datastore.get_labeled_images(), listed_at=listed_at
-            )
-            self._revision = revision
+            scans, labelled = set(self._datastore.list_images()), set(self._datastore.get_labeled_images())
+            if always or scans != self._scans or labelled != self._labelled:
+                synchronise_scans(self._engine, sorted(scans), labelled, listed_at=listed_at)
+            self._revision, self._scans, self._labelled = revision, scans, labelled
+
+    def note_labelled(self, name: str) -> None:
+        """Take note that the database knows already that this scan is labelled."""
+        with self._lock:
+            self._labelled.add(name)

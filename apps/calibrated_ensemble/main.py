@@ -81,14 +81,9 @@ class CalibratedEnsembleApp(MONAILabelApp):
 
     def init_datastore(self) -> Datastore:
         """Give the datastore of a folder, or MONAI Label's own for a URL."""
-        if self.studies.startswith(("http://", "https://")):
-            return super().init_datastore()
-        return StudiesFolder(
-            self.studies,
-            review=self._submission.review,
-            auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD and not runs_in_background(),
-            read_only=server_settings.MONAI_LABEL_DATASTORE_READ_ONLY,
-        )
+        datastore = super().init_datastore() if self.studies.startswith(("http://", "https://")) else self._folder()
+        self._register = ScanRegister(datastore, self._engine)
+        return datastore
 
     def init_infers(self) -> dict[str, InferTask]:
         """Give the infer models; the segmentation first, since viewers choose the first."""
@@ -103,13 +98,12 @@ class CalibratedEnsembleApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Give the strategies; least certain first, since viewers choose the first."""
-        register = ScanRegister(self._datastore, self._engine)
         return {
             order: NextScan(
                 order,
                 workspace=self._workspace,
                 engine=self._engine,
-                register=register,
+                register=self._register,
                 lease_seconds=60 * self._settings.lease_minutes,
                 seed=self._task.seed,
             )
@@ -137,6 +131,7 @@ class CalibratedEnsembleApp(MONAILabelApp):
     def on_init_complete(self) -> None:
         """Score what a killed run left unscored, and scans that are new, unless told not to."""
         super().on_init_complete()
+        self._register.synchronise()
         if server_settings.MONAI_LABEL_AUTO_UPDATE_SCORING and self._workspace.current() is not None:
             self.async_scoring(ESTIMATED_DSC)
 
@@ -191,7 +186,16 @@ class CalibratedEnsembleApp(MONAILabelApp):
             review = info.get("review") or {}
             warnings = review.get("warnings", [])
             self._submission.accept(image_id, client=info.get("client_id") or info.get("user"), warnings=warnings)
+            self._register.note_labelled(image_id)
             return review
+
+    def _folder(self) -> StudiesFolder:
+        return StudiesFolder(
+            self.studies,
+            review=self._submission.review,
+            auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD and not runs_in_background(),
+            read_only=server_settings.MONAI_LABEL_DATASTORE_READ_ONLY,
+        )
 
     def _with_files(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Check that the scan is there, and name its region mask when the datastore has one."""

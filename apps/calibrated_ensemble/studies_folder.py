@@ -1,5 +1,6 @@
 """A folder of studies as MONAI Label's datastore, made safe for crashes, links and many scans."""
 
+import copy
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from typing import Any
 from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 from monailabel.interfaces.exception import ImageNotFoundException
+from watchdog.events import EVENT_TYPE_DELETED, EVENT_TYPE_MOVED, FileSystemEvent
 
 from apps.calibrated_ensemble.error_answers import clear_answers
 from apps.calibrated_ensemble.label_submission import ReviewedLabel
@@ -50,6 +52,7 @@ class StudiesFolder(LocalDatastore):
         self._review = review
         self._revision = 0
         self._config_ts: float = 0
+        self._status: tuple[int, dict[str, Any]] | None = None
         _put_aside_if_damaged(Path(folder) / INDEX)
         super().__init__(
             str(folder),
@@ -83,6 +86,13 @@ class StudiesFolder(LocalDatastore):
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:  # noqa: ARG002
         """Names of the scans without a final label, whatever tag is asked for, as in MONAI Label."""
         return [name for name, entry in self._entries() if "final" not in entry.labels]
+
+    def status(self) -> dict[str, Any]:
+        """Numbers of scans and labels, which every request asks for; counted again after a change only."""
+        revision = self._revision
+        if self._status is None or self._status[0] != revision:
+            self._status = revision, super().status()
+        return copy.deepcopy(self._status[1])
 
     @clear_answers()
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
@@ -152,6 +162,32 @@ class StudiesFolder(LocalDatastore):
             entry = self._datastore.objects.setdefault(name, entry)
             entry.labels[tag] = DataModel(info=info, ext=suffix)
             self._update_datastore_file(lock=False)
+
+    def _on_any_event(self, event: FileSystemEvent) -> None:
+        """Look at the folder again, unless the event is about what is known already, such as a label just stored."""
+        source, target = Path(os.fsdecode(event.src_path)), Path(os.fsdecode(event.dest_path or event.src_path))
+        is_moved, is_gone = event.event_type == EVENT_TYPE_MOVED, event.event_type == EVENT_TYPE_DELETED
+        if target.name == INDEX and not is_gone:
+            self._init_from_datastore_file()
+            return
+        with FileLock(self._lock_file):  # a label that is being stored is known when the lock is free
+            is_source_known, is_known = self._is_known(source), self._is_known(target)
+        if (target.name.startswith(".") and not is_source_known) or (
+            is_known != is_gone and not (is_moved and is_source_known)
+        ):
+            return
+        self.refresh()
+
+    def _is_known(self, path: Path) -> bool:
+        suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), "")
+        entry = self._datastore.objects.get(path.name.removesuffix(suffix))
+        if entry is None or not suffix:
+            return False
+        folder = Path(os.path.abspath(self._datastore.image_path()))  # noqa: PTH100
+        if path.parent == folder:
+            return entry.image.ext == suffix
+        label = entry.labels.get(path.parent.name)
+        return label is not None and label.ext == suffix
 
     def _entries(self) -> list[tuple[str, ImageLabelModel]]:
         # The folder's watcher runs in a thread of its own, so never iterate over the dictionary itself.

@@ -143,11 +143,31 @@ def test_files_that_come_go_or_are_moved_in_place_are_noticed(watched: StudiesFo
     before = watched.revision
     write_image(folder / "new.nii.gz")  # written under another name and moved
     wait_for(lambda: "new" in watched.list_images(), seconds=20, what="the moved scan")
-    assert watched.revision > before
+    wait_for(lambda: watched.revision > before, seconds=20, what="the revision to grow")
     write_image(folder / "labels" / "final" / "new.nii.gz", 1)
     wait_for(lambda: "new" in watched.get_labeled_images(), seconds=20, what="the moved label")
     (folder / "new.nii.gz").unlink()
     wait_for(lambda: "new" not in watched.list_images(), seconds=20, what="the scan to go")
+
+
+def test_a_scan_that_is_renamed_is_noticed(watched: StudiesFolder, folder: Path) -> None:
+    (folder / "b.nii.gz").rename(folder / "renamed.nii.gz")
+    wait_for(lambda: "renamed" in watched.list_images(), seconds=20, what="the new name")
+    assert "b" not in watched.list_images()
+    (folder / "renamed.nii.gz").rename(folder / "a.nii.gz")
+    wait_for(lambda: "renamed" not in watched.list_images(), seconds=20, what="the name to go")
+
+
+def test_what_the_server_stores_itself_does_not_list_the_folder_again(
+    watched: StudiesFolder, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = []
+    monkeypatch.setattr(watched, "refresh", lambda: listed.append("again"))
+    watched.save_label("b", str(write_image(tmp_path / "sent.nii.gz", 1)), "final", {})
+    # Events come in order: once this one has come, those of the label have.
+    write_image(folder / "new.nii.gz")
+    wait_for(lambda: bool(listed), seconds=20, what="the event of a new scan")
+    assert listed == ["again"]
 
 
 @pytest.mark.parametrize("tag", ["../../elsewhere", "", "a/b", ".hidden"])
