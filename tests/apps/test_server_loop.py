@@ -369,8 +369,8 @@ def test_labels_come_in_and_the_queue_moves_on_until_nothing_is_left(walk: Walk,
     assert answer.status_code == 404
     assert answer.json()["detail"]["labelled"] == LABELLED + 1
     assert answer.json()["detail"]["leased"] == UNLABELLED - 1
-    assert "with annotators" in answer.json()["detail"]["message"]
-    with pytest.raises(MONAILabelClientException, match="with annotators"):
+    assert "annotators" in answer.json()["detail"]["message"]
+    with pytest.raises(MONAILabelClientException, match="annotators"):
         server.client("late").next_sample("least_certain", {})
 
 
