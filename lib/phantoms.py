@@ -67,8 +67,8 @@ class PhantomFiles:
 def make_phantom(index: int, *, seed: int = 0, orientation: str = "RAS", tilt: float = 0.0) -> Phantom:
     """Make phantom number `index` of the series `seed`; the same arguments give the same phantom.
 
-    The scan: an organ in fat with vessels, which are brighter than any lesion, and one to four
-    dark lesions, all blurred and under Gaussian noise. Contrast is a property of the scan, drawn
+    The scan: an organ in fat, with bright vessels and one to four dark lesions in it, whose edges
+    are blurred, and Gaussian noise. The contrast of the lesions is a property of the scan, drawn
     between faint and plain, so that good and poor agreement is possible on the same task.
 
     The label: a reader sees the contrast of the scan after smoothing, c(x), and marks lesion
@@ -117,9 +117,9 @@ def make_phantom(index: int, *, seed: int = 0, orientation: str = "RAS", tilt: f
         )
         vessels |= (off_axis < 2.2) & organ & (lesions == 0)
 
-    tissue = np.where(organ, _ORGAN - contrast * lesions, _FAT)
-    tissue[vessels] = _VESSEL
-    clean = _smooth(tissue, _BLUR / 2)
+    inside = _smooth(np.where(vessels, _VESSEL, _ORGAN - contrast * lesions), _BLUR / 2)
+    # The organ's own edge stays sharp: blurred, it would look like a lesion all around.
+    clean = np.where(organ, inside, _FAT)
     scan = (clean + rng.normal(scale=_NOISE, size=SHAPE)).round().astype(np.float32)
 
     posterior = _posterior(scan, organ)

@@ -15,6 +15,7 @@ from lib.segmentation import class_indices
 from lib.studies import UnlabelledScan, prepare_studies
 from lib.task import Task
 from lib.volume import SUFFIXES, Volume, read_label, read_scan
+from scoring.estimated_dsc import estimated_dsc
 
 LABELLED, UNLABELLED = 16, 24
 """Number of phantoms with and without a label."""
@@ -49,6 +50,8 @@ class Checked:
         true_dsc: per class, 0..1, and 1 where a class is in neither; None when not known.
         heatmap_error: mean absolute difference of heatmap and posterior over the voxels where one
             of them exceeds 1 %; None when not known.
+        attainable_dsc: estimated DSC if the heatmap were the posterior; None when not known. Its
+            error is what the chance in the labels costs any estimate.
     """
 
     scan: Volume
@@ -57,6 +60,7 @@ class Checked:
     posterior: np.ndarray | None
     true_dsc: Mapping[str, float] | None
     heatmap_error: float | None
+    attainable_dsc: float | None
 
 
 def make_material(folder: Path) -> Material:
@@ -108,7 +112,7 @@ def check_prediction(ensemble: Ensemble, scan: UnlabelledScan, material: Materia
     volume = read_scan(scan.image)
     prediction = ensemble.predict(volume, read_region(scan.region, volume) if scan.region else None)
     label_path, posterior_path = _file_of(material.labels, scan.name), _file_of(material.posteriors, scan.name)
-    label = posterior = true_dsc = error = None
+    label = posterior = true_dsc = error = attainable = None
     if label_path:
         label = class_indices(read_label(label_path, values=task.labels.values(), scan=volume).array, task)
         true_dsc = true_dice(prediction.segmentation, label, task)
@@ -117,7 +121,13 @@ def check_prediction(ensemble: Ensemble, scan: UnlabelledScan, material: Materia
         heatmap = foreground(prediction.heatmap)
         anywhere = (heatmap > 0.01) | (posterior > 0.01)
         error = float(np.abs(heatmap - posterior)[anywhere].mean()) if anywhere.any() else 0.0
-    return Checked(volume, prediction, label, posterior, true_dsc, error)
+        (attainable,) = estimated_dsc(
+            posterior[None],
+            prediction.segmentation,
+            voxel_volume=float(np.prod(volume.spacing)),
+            typical_volumes=ensemble.generation.typical_volumes,
+        )
+    return Checked(volume, prediction, label, posterior, true_dsc, error, attainable)
 
 
 def true_dice(segmentation: np.ndarray, label: np.ndarray, task: Task) -> dict[str, float]:

@@ -67,7 +67,7 @@ def test_some_scans_are_easy_and_some_are_hard(series: list[Phantom]) -> None:
         best, label = phantom.posterior.array > 0.5, phantom.label.array > 0
         scores.append(2 * (best & label).sum() / max(best.sum() + label.sum(), 1))
     assert np.quantile(scores, 0.8) > 0.85
-    assert np.quantile(scores, 0.1) < 0.5
+    assert np.quantile(scores, 0.1) < 0.6
     contrasts = [phantom.contrast for phantom in series]
     assert np.corrcoef(contrasts, scores)[0, 1] > 0.35
 

@@ -131,6 +131,7 @@ def _check(
 def _draw(path: Path, lines: Sequence[_Line]) -> bool:
     """Draw the least and the most certain scan in which something is predicted."""
     shown = [line for line in lines if line.checked is not None and line.checked.prediction.segmentation.any()]
+    ends = shown if len(shown) < 2 else [shown[0], shown[-1]]
     rows = [
         Panels(
             title=_title(line),
@@ -140,7 +141,7 @@ def _draw(path: Path, lines: Sequence[_Line]) -> bool:
             label=line.checked.label,
             posterior=line.checked.posterior,
         )
-        for line in dict.fromkeys([*shown[:1], *shown[-1:]])
+        for line in ends
         if line.checked is not None
     ]
     if rows:
@@ -158,7 +159,13 @@ def _figures(
 ) -> dict[str, Any]:
     compared = [(line.ranked.mean, line.true_dsc) for line in lines if line.true_dsc is not None]
     estimated, true = np.array(compared, dtype=np.float64).reshape(-1, 2).T
-    errors = [line.checked.heatmap_error for line in lines if line.checked and line.checked.heatmap_error is not None]
+    checked = [line.checked for line in lines if line.checked]
+    attainable = [
+        abs(line.checked.attainable_dsc - line.true_dsc)
+        for line in lines
+        if line.checked and line.checked.attainable_dsc is not None and line.true_dsc is not None
+    ]
+    errors = [one.heatmap_error for one in checked if one.heatmap_error is not None]
     enough = len(compared) > 2 and np.ptp(estimated) > 0 and np.ptp(true) > 0
     return {
         "studies": str(material.studies),
@@ -177,6 +184,7 @@ def _figures(
         "mean_estimated_dsc": float(estimated.mean()) if compared else None,
         "mean_true_dsc": float(true.mean()) if compared else None,
         "mean_absolute_error": float(np.abs(estimated - true).mean()) if compared else None,
+        "attainable_absolute_error": float(np.mean(attainable)) if attainable else None,
         "rank_correlation": float(spearmanr(estimated, true).statistic) if enough else None,
         "mean_heatmap_error": float(np.mean(errors)) if errors else None,
         "picture": str(picture) if picture else None,
@@ -197,6 +205,8 @@ def _show(figures: dict[str, Any], lines: Sequence[_Line], classes: Sequence[str
     print(f"Cross-validated DSC: {', '.join(f'{name} {percent(dice[name])} %' for name in classes)}")
     if compared:
         print(f"Estimated against true DSC: mean absolute error {100 * figures['mean_absolute_error']:.1f} points")
+    if figures["attainable_absolute_error"] is not None:
+        print(f"  with the true probabilities it would be {100 * figures['attainable_absolute_error']:.1f} points")
     if figures["rank_correlation"] is not None:
         print(f"Rank correlation of estimated and true DSC: {figures['rank_correlation']:.2f}")
     if figures["mean_heatmap_error"] is not None:
