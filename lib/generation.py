@@ -1,5 +1,6 @@
 """One complete training run on one state of the labels, immutable once published."""
 
+import io
 import json
 import os
 import pickle
@@ -147,11 +148,10 @@ def publish_generation(
         )
         _write_json(temporary / "folds.json", dict(calibration.folds))
         _write_json(temporary / "metrics.json", dict(calibration.metrics))
-        np.savez(
-            temporary / "pattern_counts.npz",
-            voxels=calibration.counts.voxels,
-            foreground=calibration.counts.foreground,
-        )
+        # Written in one go, since a zip file that meets a full disk complains once more when it is discarded.
+        buffer = io.BytesIO()
+        np.savez(buffer, **calibration.counts.to_arrays())
+        (temporary / "pattern_counts.npz").write_bytes(buffer.getbuffer())
         files = sorted(path for path in temporary.rglob("*") if path.is_file())
         manifest = {
             "id": generation,
@@ -175,7 +175,7 @@ def read_generation(path: Path) -> Generation:
     fitted = _read_json(path / "calibration.json")
     try:
         with np.load(path / "pattern_counts.npz", allow_pickle=False) as counts:
-            patterns = PatternCounts(voxels=counts["voxels"], foreground=counts["foreground"])
+            patterns = PatternCounts.from_arrays(counts)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DamagedGenerationError(f"{path / 'pattern_counts.npz'}: cannot be read ({error}); train again") from error
     try:

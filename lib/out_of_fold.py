@@ -1,5 +1,6 @@
 """What members make of the scans that they were not trained on."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,13 +124,11 @@ def dice_per_class(segmentation: np.ndarray, label: np.ndarray, *, class_count: 
 
 
 def _write(path: Path, evaluation: ScanEvaluation) -> None:
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(
-            file,
-            dice=evaluation.dice,
-            voxels=evaluation.counts.voxels,
-            foreground=evaluation.counts.foreground,
-        )
+    # Written in one go, since a zip file that meets a full disk complains once more when it is discarded.
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, dice=evaluation.dice, **evaluation.counts.to_arrays())
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def _read(path: Path, scan: PreparedScan, fold: Fold) -> ScanEvaluation:
@@ -138,5 +137,5 @@ def _read(path: Path, scan: PreparedScan, fold: Fold) -> ScanEvaluation:
             name=scan.name,
             fold=fold.number,
             dice=stored["dice"],
-            counts=PatternCounts(voxels=stored["voxels"], foreground=stored["foreground"]),
+            counts=PatternCounts.from_arrays(stored),
         )

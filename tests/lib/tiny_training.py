@@ -31,11 +31,11 @@ SETTINGS: dict[str, Any] = {
     "fold_count": 2,
     "network": {"init_filters": 4, "blocks_down": [1, 1]},
     "training": {
-        "iterations": 40,
+        "iterations": 24,
         "batch_size": 2,
         "patch_voxels": 3000,
         "optimizer": "adamw",
-        "learning_rate": 0.02,
+        "learning_rate": 0.03,
     },
 }
 
