@@ -142,6 +142,32 @@ def test_a_model_of_another_task_or_preset_is_refused(
     assert run(["rank", "--studies", str(trained.folder), "--task", str(trained.task), "--preset", "demo"]) == 0
 
 
+def test_nothing_is_predicted_outside_the_region(
+    trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = trained.phantoms[1]
+    arguments = ["predict", str(files.scan), "--studies", str(trained.folder), "--device", "cpu"]
+    outside = np.asanyarray(nib.load(files.region).dataobj) == 0
+    heat = {}
+    for name, region in (("mask", [str(files.region)]), ("folder", [str(files.region.parent)]), ("whole", [])):
+        output = tmp_path / name
+        assert run([*arguments, "--output", str(output), *(["--region", *region] if region else [])]) == 0
+        heat[name] = nib.load(output / "phantom_001_heatmap.nii.gz").get_fdata()[..., 0]
+        assert ("no --region is given" in capsys.readouterr().err) == (name == "whole")
+    assert heat["whole"][outside].max() > 0
+    assert heat["mask"][outside].max() == 0
+    np.testing.assert_array_equal(heat["mask"][~outside], heat["whole"][~outside])
+    np.testing.assert_array_equal(heat["mask"], heat["folder"])
+
+
+def test_a_region_without_a_mask_of_the_scan_is_told(
+    trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["predict", str(trained.phantoms[0].scan), "--studies", str(trained.folder)]
+    assert run([*arguments, "--output", str(tmp_path / "out"), "--region", str(tmp_path)]) == 2
+    assert "holds no mask of phantom_000" in capsys.readouterr().err
+
+
 def test_two_scans_of_one_name_are_refused(
     trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(material_of_demo, "UNLABELLED", 3)
     tasks = tmp_path / "tasks"
     tasks.mkdir()
-    (tasks / "phantom.yaml").write_text(TASK.replace("lesion: 3", "lesion: 1").replace("tiny", "phantom"))
+    (tasks / "phantom.yaml").write_text(
+        TASK.replace("lesion: 3", "lesion: 1").replace("tiny", "phantom").replace("region: organ\n", "")
+    )
     monkeypatch.setattr("apps.calibrated_ensemble.task_files.FOLDER", tasks)
     monkeypatch.chdir(tmp_path)
 

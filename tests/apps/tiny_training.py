@@ -15,6 +15,7 @@ name: tiny
 modality: CT
 labels: {lesion: 3}
 spacing: [3.0, 3.0, 3.0]
+region: organ
 w_dsc: 0
 offsets: [-1, 0, 1]
 fold_count: 2
@@ -45,7 +46,12 @@ def make_tiny_studies(root: Path) -> TinyStudies:
         image = nib.load(files.label)
         nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj) * np.uint8(3), image.affine), files.label)
     prepared = prepare_studies(
-        root / "phantoms" / "imagesTr", root / "phantoms" / "labelsTr", root / "studies", labelled=4
+        root / "phantoms" / "imagesTr",
+        root / "phantoms" / "labelsTr",
+        root / "studies",
+        labelled=4,
+        regions=root / "phantoms" / "regionsTr",
+        region_tag="organ",
     )
     task = root / "tiny.yaml"
     task.write_text(TASK)

@@ -35,14 +35,18 @@ def run_predict(images: Sequence[Path], output: Path, choice: Choice, *, region:
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise InputError(f"{twice[0]}: {counts[twice[0]]} scans have this name; predict them into different folders")
-    ensemble = Ensemble(choice.generation(), device=choice.settings.device)
-    if ensemble.generation.task.region and region is None:
+    generation = choice.generation()
+    task = generation.task
+    if region is not None and task.region is None:
+        raise InputError(f"--region {region}: the model's task {task.name} has no region; leave the option out")
+    if region is None and task.region is not None:
         messages.print(
-            f"The task {ensemble.generation.task.name} has a region mask ({ensemble.generation.task.region}), "
-            "but no --region is given: the scans are predicted whole",
+            f"The task {task.name} has a region mask ({task.region}), but no --region is given: "
+            "the scans are predicted whole",
             highlight=False,
             soft_wrap=True,
         )
+    ensemble = Ensemble(generation, device=choice.settings.device)
     results, failed = [], {}
     with TerminalProgress(messages) as progress:
         for number, image in enumerate(images, 1):
@@ -53,9 +57,9 @@ def run_predict(images: Sequence[Path], output: Path, choice: Choice, *, region:
                 messages.print(f"calibrated-ensemble: {error}", highlight=False, soft_wrap=True, markup=False)
             progress("predicting", number, len(images), failed=len(failed))
     if as_json:
-        print_json({"generation": ensemble.generation.id, "scans": results, "failed": failed})
+        print_json({"generation": generation.id, "scans": results, "failed": failed})
     elif results:
-        classes = ensemble.generation.task.classes
+        classes = task.classes
         print_table(
             f"Written to {output}",
             ("scan", *(f"{name}: estimated DSC %" for name in classes), *(f"{name}: ml" for name in classes)),
