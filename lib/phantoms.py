@@ -24,7 +24,7 @@ THRESHOLD = 26.0
 ERROR = 6.0
 """Standard deviation of the reader's error in HU."""
 
-_FAT, _ORGAN, _VESSEL = -90.0, 100.0, 190.0
+_FAT, _ORGAN, _DUCT = -90.0, 100.0, 5.0
 _NOISE = 12.0
 _BLUR = 2.0
 _CONTRASTS = (27.0, 95.0)
@@ -67,14 +67,14 @@ class PhantomFiles:
 def make_phantom(index: int, *, seed: int = 0, orientation: str = "RAS", tilt: float = 0.0) -> Phantom:
     """Make phantom number `index` of the series `seed`; the same arguments give the same phantom.
 
-    The scan: an organ in fat, with bright vessels and one to four dark lesions in it, whose edges
-    are blurred, and Gaussian noise. The contrast of the lesions is a property of the scan, drawn
+    The scan: an organ in fat, with dark ducts and one to four bright lesions in it, whose edges are
+    blurred, and Gaussian noise. The contrast of the lesions is a property of the scan, drawn
     between faint and plain, so that good and poor agreement is possible on the same task.
 
     The label: a reader sees the contrast of the scan after smoothing, c(x), and marks lesion
     wherever c(x) + e(x) exceeds `THRESHOLD`. His error e is a Gaussian random field with mean 0
     and standard deviation `ERROR`, smooth over some millimetres and drawn independently of the
-    scan. Vessels are left out, since they can be told from their grey value.
+    scan. Ducts are left out, since they can be told from their grey value.
 
     So the posterior is a fact of the construction and no estimate: given the scan, c(x) is known
     and only e is random, hence P(label(x) = 1 | scan) = Phi((c(x) - THRESHOLD) / ERROR) inside the
@@ -108,16 +108,16 @@ def make_phantom(index: int, *, seed: int = 0, orientation: str = "RAS", tilt: f
         place = organ_centre + direction / np.linalg.norm(direction) * organ_radii * rng.uniform(0, 0.6)
         radii = rng.uniform(4, 9) * rng.uniform(0.8, 1.25, 3)
         lesions = np.maximum(lesions, (_ellipsoid(grid, place, radii) < 1) * rng.uniform(0.85, 1.15))
-    vessels = np.zeros(SHAPE, bool)
+    ducts = np.zeros(SHAPE, bool)
     for _ in range(2):
         place = organ_centre + rng.uniform(-0.5, 0.5, 3) * organ_radii
         slope = rng.uniform(-0.4, 0.4, 2)
         off_axis = np.hypot(
             grid[0] - place[0] - slope[0] * (grid[2] - place[2]), grid[1] - place[1] - slope[1] * (grid[2] - place[2])
         )
-        vessels |= (off_axis < 2.2) & organ & (lesions == 0)
+        ducts |= (off_axis < 2.2) & organ & (lesions == 0)
 
-    inside = _smooth(np.where(vessels, _VESSEL, _ORGAN - contrast * lesions), _BLUR / 2)
+    inside = _smooth(np.where(ducts, _DUCT, _ORGAN + contrast * lesions), _BLUR / 2)
     # The organ's own edge stays sharp: blurred, it would look like a lesion all around.
     clean = np.where(organ, inside, _FAT)
     scan = (clean + rng.normal(scale=_NOISE, size=SHAPE)).round().astype(np.float32)
@@ -181,9 +181,9 @@ def write_phantoms(
 
 def _posterior(scan: np.ndarray, organ: np.ndarray) -> np.ndarray:
     """Probability of lesion given the scan, from its smoothed contrast (float64, shape of the scan)."""
-    # What is no organ tissue tells nothing about the organ around it: fat and vessels take its grey value.
-    tissue = np.where(organ & (scan < (_ORGAN + _VESSEL) / 2), scan, _ORGAN)
-    seen = _ORGAN - _smooth(tissue.astype(np.float64), _BLUR)
+    # What is no organ tissue tells nothing about the organ around it: fat and ducts take its grey value.
+    tissue = np.where(organ & (scan > (_ORGAN + _DUCT) / 2), scan, _ORGAN)
+    seen = _smooth(tissue.astype(np.float64), _BLUR) - _ORGAN
     return np.where(organ, ndtr((seen - THRESHOLD) / ERROR), 0.0)
 
 

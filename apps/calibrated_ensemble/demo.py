@@ -1,5 +1,6 @@
 """The material of the demo: scans with a truth that the ensemble never sees."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 
 from lib.ensemble import Ensemble, Prediction
 from lib.errors import InputError
+from lib.generation import Generation
 from lib.out_of_fold import dice_per_class
 from lib.phantoms import write_phantoms
 from lib.prepared_scans import read_region
@@ -21,6 +23,8 @@ LABELLED, UNLABELLED = 16, 24
 """Number of phantoms with and without a label."""
 
 SEED = 0
+
+_REMEMBERED_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,33 @@ class Checked:
     attainable_dsc: float | None
 
 
+class RememberingEnsemble:
+    """An ensemble that predicts a scan once, as long as memory allows: first for its score, then for the truth.
+
+    Args:
+        generation: see `lib.ensemble.Ensemble`.
+        device: likewise.
+    """
+
+    def __init__(self, generation: Generation, *, device: str):
+        self.generation = generation
+        self._ensemble = Ensemble(generation, device=device)
+        self._predictions: dict[str, Prediction] = {}
+        self._bytes = 0
+
+    def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:
+        """Segment a scan and map its probabilities, see `lib.ensemble.Ensemble.predict`."""
+        arrays = [scan.array, scan.affine, *([] if region is None else [region.array])]
+        key = hashlib.blake2b(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+        if key in self._predictions:
+            return self._predictions[key]
+        prediction = self._ensemble.predict(scan, region)
+        self._bytes += prediction.heatmap.nbytes + prediction.segmentation.nbytes
+        if self._bytes <= _REMEMBERED_BYTES:
+            self._predictions[key] = prediction
+        return prediction
+
+
 def make_material(folder: Path) -> Material:
     """Make 40 phantoms, 16 of them labelled; what is there already is kept.
 
@@ -102,7 +133,7 @@ def use_material(source: Path, folder: Path) -> Material:
     return Material(studies, labels, None)
 
 
-def check_prediction(ensemble: Ensemble, scan: UnlabelledScan, material: Material) -> Checked:
+def check_prediction(ensemble: RememberingEnsemble, scan: UnlabelledScan, material: Material) -> Checked:
     """Predict a scan and compare with the truth, as far as it is known.
 
     Raises:

@@ -15,16 +15,20 @@ from apps.calibrated_ensemble.commands.output import messages, percent, print_js
 from apps.calibrated_ensemble.commands.rank import score_and_rank
 from apps.calibrated_ensemble.commands.serve import become_server, require_free_port, server_url, what_to_open
 from apps.calibrated_ensemble.commands.train import train
-from apps.calibrated_ensemble.demo import Checked, Material, check_prediction, foreground, make_material, use_material
+from apps.calibrated_ensemble.demo import (
+    Checked,
+    Material,
+    RememberingEnsemble,
+    check_prediction,
+    foreground,
+    make_material,
+    use_material,
+)
 from apps.calibrated_ensemble.picture import Panels, draw_picture
 from apps.calibrated_ensemble.task_files import task_names
 from apps.calibrated_ensemble.terminal_progress import TerminalProgress
-from lib.ensemble import Ensemble
-from lib.generation import Generation
 from lib.studies import Studies, read_studies
 from scoring.ranking import RankedScan
-
-_SHOWN_WITHOUT_TRUTH = 2
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,9 @@ def run_demo(
     )
     trained = train(choice, settings, found)
     generation = choice.generation()
-    ranked = score_and_rank(choice.database(), generation, found, device=choice.settings.device)
-    lines = _check(generation, found, ranked, material, device=choice.settings.device)
+    ensemble = RememberingEnsemble(generation, device=choice.settings.device)
+    ranked = score_and_rank(choice.database(), ensemble, found)
+    lines = _check(ensemble, found, ranked, material)
     picture = folder / ("demo.png" if studies is None else f"{material.studies.resolve().name}.png")
     drawn = _draw(picture, lines)
     figures = _figures(material, trained, lines, picture if drawn else None) | {
@@ -113,13 +118,12 @@ def _choice(
 
 
 def _check(
-    generation: Generation, found: Studies, ranked: Sequence[RankedScan], material: Material, *, device: str
+    ensemble: RememberingEnsemble, found: Studies, ranked: Sequence[RankedScan], material: Material
 ) -> list[_Line]:
-    """Predict again what can be compared with a truth, or, without one, the two scans that are drawn."""
+    """Look at what can be compared with a truth, or, without one, the two scans that are drawn."""
     scans = {scan.name: scan for scan in found.unlabelled}
     usable = [scan for scan in ranked if scan.error is None]
-    wanted = usable if material.labels else usable[:1] + usable[1:][-(_SHOWN_WITHOUT_TRUTH - 1) :]
-    ensemble = Ensemble(generation, device=device)
+    wanted = usable if material.labels else usable[:1] + usable[1:][-1:]
     checked = {}
     with TerminalProgress(messages) as progress:
         for number, scan in enumerate(wanted, 1):

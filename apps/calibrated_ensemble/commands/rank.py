@@ -8,23 +8,23 @@ from apps.calibrated_ensemble.commands.choice import Choice
 from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal_progress import TerminalProgress
 from lib.ensemble import Ensemble
-from lib.generation import Generation
 from lib.studies import Studies, read_studies
 from scoring.ranking import RankedScan, ranking
 from scoring.scan_list import synchronise_scans
-from scoring.scoring_run import score_scans
+from scoring.scoring_run import Predictor, score_scans
 
 
 def run_rank(choice: Choice, *, as_json: bool) -> None:
     """Score what has no score yet, and print the ranking.
 
     Raises:
-        InputError: see `lib.studies.read_studies` and `Choice.generation`.
+        InputError: see `lib.studies.read_studies` and `Choice.generation`; no such device.
+        DamagedGenerationError: the generation's files are not as published.
     """
     show_warnings()
     generation = choice.generation()
     studies = read_studies(choice.studies_folder(), generation.task)
-    ranked = score_and_rank(choice.database(), generation, studies, device=choice.settings.device)
+    ranked = score_and_rank(choice.database(), Ensemble(generation, device=choice.settings.device), studies)
     if as_json:
         print_json({"generation": generation.id, "ranking": [described(scan) for scan in ranked]})
         return
@@ -39,18 +39,17 @@ def run_rank(choice: Choice, *, as_json: bool) -> None:
             messages.print(f"{scan.scan}: could not be scored: {scan.error}", highlight=False, soft_wrap=True)
 
 
-def score_and_rank(engine: Engine, generation: Generation, studies: Studies, *, device: str) -> list[RankedScan]:
-    """Bring the database up to date with the studies and the generation, and give the ranking.
+def score_and_rank(engine: Engine, ensemble: Predictor, studies: Studies) -> list[RankedScan]:
+    """Bring the database up to date with the studies and the ensemble's generation, and give the ranking.
 
     Raises:
-        InputError: no such device, or a database that cannot be written to.
-        DamagedGenerationError: the generation's files are not as published.
+        InputError: a database that cannot be written to.
     """
     labelled = {scan.name for scan in studies.labelled}
     synchronise_scans(engine, labelled | {scan.name for scan in studies.unlabelled}, labelled)
     with TerminalProgress(messages) as progress:
-        score_scans(engine, Ensemble(generation, device=device), studies.unlabelled, progress=progress)
-    return ranking(engine, generation.id)
+        score_scans(engine, ensemble, studies.unlabelled, progress=progress)
+    return ranking(engine, ensemble.generation.id)
 
 
 def described(scan: RankedScan) -> dict[str, object]:
