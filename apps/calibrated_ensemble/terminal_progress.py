@@ -56,4 +56,4 @@ class TerminalProgress:
         part = _LOG_PARTS * done // total if total else _LOG_PARTS
         if part != self._parts.get(stage):
             self._parts[stage] = part
-            self._console.print(f"{stage}: {done} of {total}  {shown}".rstrip(), highlight=False)
+            self._console.print(f"{stage}: {done} of {total}  {shown}".rstrip(), highlight=False, soft_wrap=True)
