@@ -9,6 +9,7 @@ from monai.networks.nets import SegResNetDS
 from lib.digest import digest_settings
 from lib.members import MemberStore, chain_keys
 from lib.network import build_network
+from lib.onednn import use_onednn
 from lib.plan import Plan
 from lib.prepared_scans import PreparedScan
 from lib.progress import Progress
@@ -111,9 +112,10 @@ class CrossValidation:
                     self._train_member(fold, weight)
 
     def load(self, fold: Fold, weight: LossWeight) -> SegResNetDS:
-        """Give a trained member, on the device and in evaluation mode."""
+        """Give a trained member for inference, on the device and in evaluation mode."""
         network = self._build()
         self._store.load(self.member_key(fold, weight), network)
+        use_onednn(network, self.device)
         return network.to(self.device).eval()
 
     def _train_member(self, fold: Fold, weight: LossWeight) -> None:

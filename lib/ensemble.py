@@ -14,6 +14,7 @@ from lib.generation import Generation
 from lib.heatmap import combine_votes
 from lib.inference import predict_logits
 from lib.network import build_network
+from lib.onednn import use_onednn
 from lib.preprocessing import Preprocessing
 from lib.task import FoldCombination
 from lib.volume import Volume
@@ -135,6 +136,7 @@ class Ensemble:
             generation.task.network, class_count=len(generation.task.labels), spacing=generation.plan.spacing
         )
         network.load_state_dict(generation.load_member(fold, offset))
+        use_onednn(network, self._device)
         return network.to(self._device).eval()
 
 
