@@ -7,18 +7,24 @@ import pytest
 from lib.ensemble_training import train_ensemble
 from lib.generation import read_generation
 from lib.phantoms import PhantomFiles, write_phantoms
+from lib.studies import LabelledScan
 from lib.workspace import Workspace
-from tests.lib.tiny_training import Trained, a_task, labelled
+from tests.lib.tiny_training import Trained, a_task, write_balls
 
 
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> list[PhantomFiles]:
-    return write_phantoms(tmp_path_factory.mktemp("phantoms"), 8)
+    return write_phantoms(tmp_path_factory.mktemp("phantoms"), 2)
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, phantoms: list[PhantomFiles]) -> Trained:
-    task, scans = a_task(), labelled(phantoms[:6])
+def balls(tmp_path_factory: pytest.TempPathFactory) -> tuple[LabelledScan, ...]:
+    return write_balls(tmp_path_factory.mktemp("balls"), 8)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, balls: tuple[LabelledScan, ...]) -> Trained:
+    task, scans = a_task(), balls[:6]
     workspace = Workspace(tmp_path_factory.mktemp("trained"))
     generation = train_ensemble(task, scans, workspace, device="cpu")
     assert generation is not None

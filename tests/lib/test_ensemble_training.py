@@ -1,4 +1,4 @@
-"""From labelled phantoms to a published generation, by real training."""
+"""From labelled scans to a published generation, by real training."""
 
 import itertools
 import json
@@ -78,17 +78,17 @@ def test_a_generation_holds_what_cross_validation_found(trained: Trained) -> Non
     assert coefficients.shape == (1, 3)
     assert (coefficients >= 0).all()
     assert coefficients.sum() <= 1 + 1e-9
-    volumes = [read_label(scan.label, values=[1]).array.sum() * 1.5 * 1.5 * 3 for scan in trained.scans]
+    volumes = [read_label(scan.label, values=[1]).array.sum() * 27 for scan in trained.scans]
     assert generation.typical_volumes == pytest.approx((np.mean([v for v in volumes if v]),), rel=1e-4)
 
 
-def test_progress_covers_reading_training_and_cross_validation(phantoms: list[PhantomFiles], tmp_path: Path) -> None:
+def test_progress_covers_reading_training_and_cross_validation(balls: tuple[LabelledScan, ...], tmp_path: Path) -> None:
     reports: list[tuple[str, int, int]] = []
 
     def progress(stage: str, done: int, total: int, /, **figures: float) -> None:
         reports.append((stage, done, total))
 
-    train_ensemble(quick(), labelled(phantoms[:2]), Workspace(tmp_path), device="cpu", progress=progress)
+    train_ensemble(quick(), balls[:2], Workspace(tmp_path), device="cpu", progress=progress)
     by_stage = {name: [report[1:] for report in group] for name, group in itertools.groupby(reports, lambda r: r[0])}
     assert list(by_stage) == ["reading", "training", "cross-validation"]
     for steps in by_stage.values():
@@ -99,10 +99,10 @@ def test_progress_covers_reading_training_and_cross_validation(phantoms: list[Ph
 
 
 def test_trainers_of_single_offsets_publish_once_whatever_their_order(
-    phantoms: list[PhantomFiles], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    balls: tuple[LabelledScan, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = record_training(monkeypatch)
-    scans, workspace = labelled(phantoms[:2]), Workspace(tmp_path)
+    scans, workspace = balls[:2], Workspace(tmp_path)
     for offset in (1, -1):
         assert train(quick(), scans, workspace, [offset]) is None
         assert workspace.current() is None
@@ -182,9 +182,9 @@ def test_a_new_label_leaves_the_members_of_its_own_fold_untouched(
 
 
 def test_a_new_scan_moves_no_other_and_trains_the_folds_that_it_is_not_in(
-    copied: Trained, phantoms: list[PhantomFiles], monkeypatch: pytest.MonkeyPatch
+    copied: Trained, balls: tuple[LabelledScan, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (new,) = labelled(phantoms[6:7])
+    new = balls[6]
     log = record_training(monkeypatch)
     generation = train(copied.task, [*copied.scans, new], copied.workspace)
     assert generation is not None
@@ -198,8 +198,8 @@ def test_a_new_scan_moves_no_other_and_trains_the_folds_that_it_is_not_in(
     assert back.id == copied.generation.id == copied.workspace.current()
 
 
-def test_folds_survive_a_scan_that_leaves_and_comes_back(tmp_path: Path, phantoms: list[PhantomFiles]) -> None:
-    scans, workspace = labelled(phantoms[:4]), Workspace(tmp_path)
+def test_folds_survive_a_scan_that_leaves_and_comes_back(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
+    scans, workspace = balls[:4], Workspace(tmp_path)
     first = train(quick(), scans, workspace)
     without = train(quick(), scans[1:], workspace)
     again = train(quick(), scans[::-1], workspace)
@@ -242,45 +242,45 @@ def test_scans_that_cannot_be_read_are_left_out_and_named(
     assert not set(broken) & set(generation.calibration.folds)
 
 
-def test_without_usable_labels_nothing_is_trained(tmp_path: Path, phantoms: list[PhantomFiles]) -> None:
+def test_without_usable_labels_nothing_is_trained(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
     workspace = Workspace(tmp_path / "workspace")
     with pytest.raises(InputError, match="no scan has a label yet"):
         train(quick(), [], workspace)
-    gone = [replace(scan, label=tmp_path / "gone.nii.gz") for scan in labelled(phantoms[:3])]
+    gone = [replace(scan, label=tmp_path / "gone.nii.gz") for scan in balls[:3]]
     with pytest.raises(InputError, match=r"none of the 3 labelled scans can be used; the first: .*gone\.nii\.gz"):
         train(quick(), gone, workspace)
-    empty = [relabelled(scan, tmp_path / f"{scan.name}.nii.gz", 0) for scan in labelled(phantoms[:3])]
+    empty = [relabelled(scan, tmp_path / f"{scan.name}.nii.gz", 0) for scan in balls[:3]]
     with pytest.raises(InputError, match="none of the 3 labelled scans holds any foreground"):
         train(quick(), empty, workspace)
     assert workspace.current() is None
 
 
-def test_an_empty_label_among_others_is_used(tmp_path: Path, phantoms: list[PhantomFiles]) -> None:
-    scans = list(labelled(phantoms[:2]))
+def test_an_empty_label_among_others_is_used(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
+    scans = list(balls[:2])
     scans[0] = relabelled(scans[0], tmp_path / "empty.nii.gz", 0)
     generation = train(quick(), scans, tmp_path / "workspace")
     assert generation is not None
     assert set(generation.metrics["dice_by_scan"]) == {scan.name for scan in scans}
 
 
-def test_fewer_patients_than_folds_are_refused(tmp_path: Path, phantoms: list[PhantomFiles]) -> None:
-    scans = [replace(scan, patient="anna") for scan in labelled(phantoms[:3])]
+def test_fewer_patients_than_folds_are_refused(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
+    scans = [replace(scan, patient="anna") for scan in balls[:3]]
     with pytest.raises(InputError, match="come from 1 patient; 2 folds need at least 2"):
         train(quick(), scans, tmp_path)
 
 
-def test_an_unknown_offset_or_device_is_refused(tmp_path: Path, phantoms: list[PhantomFiles]) -> None:
+def test_an_unknown_offset_or_device_is_refused(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
     with pytest.raises(InputError, match=r"offset 2: is none of the task's offsets \[-1.0, 0.0, 1.0\]"):
-        train(quick(), labelled(phantoms[:2]), tmp_path, [0, 2])
+        train(quick(), balls[:2], tmp_path, [0, 2])
     with pytest.raises(InputError, match="give auto, cpu or cuda"):
-        train_ensemble(quick(), labelled(phantoms[:2]), Workspace(tmp_path), device="abacus")
+        train_ensemble(quick(), balls[:2], Workspace(tmp_path), device="abacus")
 
 
 def test_w_dsc_is_found_where_the_task_leaves_it_open(
-    tmp_path: Path, phantoms: list[PhantomFiles], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, balls: tuple[LabelledScan, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = record_training(monkeypatch)
-    scans, workspace = labelled(phantoms[:2]), Workspace(tmp_path)
+    scans, workspace = balls[:2], Workspace(tmp_path)
     task = a_task(w_dsc="auto", training={"iterations": 8})
     generation = train(task, scans, workspace)
     assert generation is not None
@@ -366,11 +366,11 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(
     ],
 )
 def test_a_full_disk_stops_the_training_and_leaves_the_old_generation_served(
-    copied: Trained, phantoms: list[PhantomFiles], change: dict[str, object], added: int, size: int, where: str
+    copied: Trained, balls: tuple[LabelledScan, ...], change: dict[str, object], added: int, size: int, where: str
 ) -> None:
     """Wherever it strikes: each case writes one kind of file that is too large."""
     served = tree(copied.generation.path)
-    task, scans = a_task(**change), [*copied.scans, *labelled(phantoms[6 : 6 + added])]
+    task, scans = a_task(**change), [*copied.scans, *balls[6 : 6 + added]]
     with full_disk(size), pytest.raises(InputError, match=f"/{where}.*free some space or choose") as raised:
         train(task, scans, copied.workspace)
     assert "\n" not in str(raised.value)
@@ -384,10 +384,10 @@ def test_a_full_disk_stops_the_training_and_leaves_the_old_generation_served(
         assert copied.workspace.current() == generation.id != copied.generation.id
 
 
-def test_a_workspace_that_cannot_be_written_to_is_refused(tmp_path: Path, phantoms: list[PhantomFiles]) -> None:
+def test_a_workspace_that_cannot_be_written_to_is_refused(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="choose a workspace that is writable"):
-        train(quick(), labelled(phantoms[:2]), tmp_path / "file" / "workspace")
+        train(quick(), balls[:2], tmp_path / "file" / "workspace")
 
 
 @pytest.mark.parametrize("name", ["members/fold_1_offset_2.pt", "calibration.json", "manifest.json"])

@@ -104,12 +104,12 @@ def test_counts_and_dice_are_those_of_members_that_did_not_see_the_scan(
 def test_voxels_outside_the_region_count_for_nothing(tmp_path: Path, validation: CrossValidation) -> None:
     whole = validation.folds[0].validation[0]
     region = np.zeros(whole.image.shape, bool)
-    region[4:18, 6:20, 3:15] = True
+    region[4:14, 6:18, 3:9] = True
     scan = prepared(tmp_path, "with_region", np.array(whole.image), np.array(whole.label), region)
     validation.folds = [replace(validation.folds[0], validation=(scan,))]
     (evaluation,) = evaluate(validation, tmp_path / "kept")
     votes = segmentations(validation, validation.folds[0], scan)
-    voxels, foreground = brute_force(votes[:, 4:18, 6:20, 3:15], scan.label[4:18, 6:20, 3:15])
+    voxels, foreground = brute_force(votes[:, 4:14, 6:18, 3:9], scan.label[4:14, 6:18, 3:9])
     np.testing.assert_array_equal(evaluation.counts.voxels, voxels)
     np.testing.assert_array_equal(evaluation.counts.foreground, foreground)
     assert evaluation.counts.voxels.sum() == region.sum()
@@ -176,7 +176,7 @@ def test_a_renamed_scan_is_evaluated_under_its_new_name(tmp_path: Path, small: C
         replace(fold, validation=tuple(replace(scan, name=f"new_{scan.name}") for scan in fold.validation))
         for fold in small.folds
     ]
-    assert all(one.name.startswith("new_phantom_") for one in evaluate(small, tmp_path))
+    assert all(one.name.startswith("new_ball_") for one in evaluate(small, tmp_path))
     assert len(list(tmp_path.iterdir())) == 2
 
 
