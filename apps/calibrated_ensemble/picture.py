@@ -54,7 +54,7 @@ def draw_picture(path: Path, rows: Sequence[Panels]) -> None:
     image = None
     for axes, row in zip(grid, rows, strict=True):
         show = _Slice(row.scan, row.heatmap)
-        low, high = np.percentile(row.scan.array, (1, 99))
+        low, high = np.percentile(row.scan.array, (0.5, 99.9))
         for axis in axes:
             axis.set_axis_off()
         for axis in axes[:columns]:
