@@ -147,17 +147,22 @@ def test_nothing_is_predicted_outside_the_region(
 ) -> None:
     files = trained.phantoms[1]
     arguments = ["predict", str(files.scan), "--studies", str(trained.folder), "--device", "cpu"]
-    outside = np.asanyarray(nib.load(files.region).dataobj) == 0
-    heat = {}
-    for name, region in (("mask", [str(files.region)]), ("folder", [str(files.region.parent)]), ("whole", [])):
-        output = tmp_path / name
-        assert run([*arguments, "--output", str(output), *(["--region", *region] if region else [])]) == 0
-        heat[name] = nib.load(output / "phantom_001_heatmap.nii.gz").get_fdata()[..., 0]
-        assert ("no --region is given" in capsys.readouterr().err) == (name == "whole")
-    assert heat["whole"][outside].max() > 0
-    assert heat["mask"][outside].max() == 0
-    np.testing.assert_array_equal(heat["mask"][~outside], heat["whole"][~outside])
-    np.testing.assert_array_equal(heat["mask"], heat["folder"])
+    region = tmp_path / "masks" / files.scan.name
+
+    def heatmap(name: str, options: list[str]) -> np.ndarray:
+        assert run([*arguments, "--output", str(tmp_path / name), *options]) == 0
+        assert ("no --region is given" in capsys.readouterr().err) == (not options)
+        return nib.load(tmp_path / name / "phantom_001_heatmap.nii.gz").get_fdata()[..., 0]
+
+    whole = heatmap("whole", [])
+    inside = np.ones(whole.shape, np.uint8)
+    inside[int(np.median(np.nonzero(whole)[0])) :] = 0
+    region.parent.mkdir()
+    nib.save(nib.Nifti1Image(inside, nib.load(files.scan).affine), region)
+    masked = heatmap("mask", ["--region", str(region)])
+    assert whole[inside == 0].max() > 0
+    np.testing.assert_array_equal(masked, whole * inside)
+    np.testing.assert_array_equal(heatmap("folder", ["--region", str(region.parent)]), masked)
 
 
 def test_a_region_without_a_mask_of_the_scan_is_told(
