@@ -1,6 +1,6 @@
 """Heatmap of one scan with all members, against a plain loop of the same members.
 
-    python benchmarks/heatmap_speed.py --workspace demo/workspace --images demo/studies
+    python benchmarks/heatmap_speed.py --workspace demo/studies/.calibrated_ensemble --images demo/studies
 
 The loop is what one would write first: each member by itself through MONAI's sliding window, in
 float32, once with windows of the training patch and once with the windows that the ensemble uses.
@@ -65,7 +65,7 @@ class PlainLoop:
 def main() -> None:
     """Print seconds a scan and the largest difference of the estimated DSC."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workspace", type=Path, default=Path("demo/workspace"))
+    parser.add_argument("--workspace", type=Path, default=Path("demo/studies/.calibrated_ensemble"))
     parser.add_argument("--images", type=Path, default=Path("demo/studies"))
     parser.add_argument("--count", type=int, default=8, help="number of scans")
     arguments = parser.parse_args()
