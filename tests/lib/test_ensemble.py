@@ -129,12 +129,14 @@ def test_the_mean_over_folds_is_what_combining_by_hand_gives(
 
 
 def test_the_segmentation_is_the_mean_softmax_of_the_folds_at_w_dsc(
-    trained: Trained, prediction: Prediction, scan: Volume
+    trained: Trained, ensemble: Ensemble, prediction: Prediction, scan: Volume
 ) -> None:
     outputs = softmaxes(trained.generation, scan)
     served = trained.task.offsets.index(0.0)
     probabilities = inverted(trained.generation, outputs[:, served].mean(axis=0), scan)
     assert_mostly_close(prediction.segmentation, probabilities.argmax(axis=0))
+    mean = ensemble.run_members(ensemble.preprocessing.scan(scan)).probabilities
+    np.testing.assert_allclose(mean, outputs[:, served].mean(axis=0), atol=0.02)
     assert prediction.segmentation.any()
 
 

@@ -82,7 +82,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 def test_a_pickle_in_place_of_weights_does_not_run(tmp_path: Path) -> None:
     store = MemberStore(tmp_path)
-    for write in (torch.save, lambda bomb, path: path.write_bytes(pickle.dumps(bomb))):
+    for write in (torch.save, lambda bomb, path: path.write_bytes(pickle.dumps(bomb, protocol=2))):
         write(Bomb(tmp_path / "ran"), store.path(KEY))
         with pytest.raises(InputError, match="is damaged"):
             store.load(KEY, a_network())
