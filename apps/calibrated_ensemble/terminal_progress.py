@@ -1,6 +1,9 @@
 """How far work is, for whoever watches a terminal or a log."""
 
-from types import TracebackType
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -15,7 +18,8 @@ _LOG_PARTS = 10
 class TerminalProgress:
     """A bar with the time left for each stage; in a log, a line for every tenth of it.
 
-    It is a `lib.progress.Progress`, to be used as a context manager.
+    It is a `lib.progress.Progress`, to be used as a context manager. Within it Ctrl-C stops the work
+    at the next step at the latest: one that meets the interpreter in a finaliser is swallowed there.
 
     Args:
         console: where it is shown; the standard error, so that results can be piped.
@@ -25,6 +29,8 @@ class TerminalProgress:
         self._console = console
         self._stages: dict[str, TaskID] = {}
         self._parts: dict[str, int] = {}
+        self._interrupted = False
+        self._handler: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
         self._bars = Progress(
             TextColumn("{task.description:<18}"),
             BarColumn(),
@@ -37,6 +43,8 @@ class TerminalProgress:
         )
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGINT, self._interrupt)
         self._bars.start()
         return self
 
@@ -44,9 +52,17 @@ class TerminalProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
 
     def __call__(self, stage: str, done: int, total: int, /, **figures: float) -> None:
-        """Show that `done` of `total` steps of `stage` are finished, see `lib.progress.Progress`."""
+        """Show that `done` of `total` steps of `stage` are finished, see `lib.progress.Progress`.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed since the last step.
+        """
+        if self._interrupted:
+            raise KeyboardInterrupt
         shown = "  ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items())
         if self._console.is_terminal:
             if stage not in self._stages:
@@ -57,3 +73,7 @@ class TerminalProgress:
         if part != self._parts.get(stage):
             self._parts[stage] = part
             self._console.print(f"{stage}: {done} of {total}  {shown}".rstrip(), highlight=False, soft_wrap=True)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self._interrupted = True
+        raise KeyboardInterrupt
