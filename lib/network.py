@@ -30,5 +30,5 @@ def build_network(settings: NetworkSettings, *, class_count: int, spacing: Seque
         dsdepth=1,
         resolution=tuple(spacing),
     )
-    # Channels last is 1.7 times as fast in training with few filters on CPU (benchmarks/training_step.py).
+    # Channels last trains faster with few filters on CPU (benchmarks/training_step.py).
     return network.to(memory_format=torch.channels_last_3d)
