@@ -15,3 +15,7 @@ class NotTrainedError(InputError):
 
 class DamagedGenerationError(RuntimeError):
     """A stored generation does not match its manifest."""
+
+
+class UnreachableError(RuntimeError):
+    """The server that holds the scans does not answer; nothing is known to be wrong with the scans themselves."""

@@ -113,8 +113,64 @@ def next_scan(
     return served
 
 
+@dataclass(frozen=True)
+class Lease:
+    """Who has a scan.
+
+    Attributes:
+        client: the annotator, "" for an anonymous one.
+        expires: end of the lease, seconds since 1970.
+    """
+
+    client: str
+    expires: float
+
+
+def lease_scan(
+    engine: Engine, scan: str, *, client: str, lease_seconds: float, now: float | None = None
+) -> Lease | None:
+    """Lease a scan that an annotator chose to them, unless another one has it; their own lease is renewed.
+
+    Args:
+        engine: from `open_database`.
+        scan: name of the scan.
+        client: who asks.
+        lease_seconds: for how long the scan is theirs.
+        now: seconds since 1970, the present by default.
+
+    Returns:
+        The lease, which is another annotator's when they have the scan; None when it is not listed
+        or labelled already.
+
+    Raises:
+        InputError: no client, or a database that cannot be used.
+    """
+    if not client:
+        raise InputError("client_id: is missing; say who takes the scan")
+    with writing(engine) as connection:
+        moment = time.time() if now is None else now
+        row = connection.execute(
+            select(scans.c.id, leases.c.client, leases.c.expires)
+            .outerjoin(leases, (leases.c.scan_id == scans.c.id) & (leases.c.expires > moment))
+            .where(scans.c.name == scan, scans.c.state == ScanState.UNLABELLED.value)
+        ).first()
+        if row is None:
+            return None
+        if row.client is not None and row.client != client:
+            return Lease(row.client, row.expires)
+        served = Served(scan=scan, mean=None, classes=None, expires=moment + lease_seconds)
+        _lease(connection, served, client, moment)
+    return Lease(client, served.expires)
+
+
 def end_lease(engine: Engine, scan: str, *, client: str | None = None, now: float | None = None) -> bool:
-    """End the lease of a scan, whoever holds it; `mark_labelled` does so by itself.
+    """End the lease of a scan; `mark_labelled` does so by itself.
+
+    Args:
+        engine: from `open_database`.
+        scan: name of the scan.
+        client: whose lease it must be; None ends anybody's.
+        now: seconds since 1970, the present by default.
 
     Returns:
         Whether there was one.
@@ -123,8 +179,11 @@ def end_lease(engine: Engine, scan: str, *, client: str | None = None, now: floa
         InputError: the database cannot be written to.
     """
     row = select(scans.c.id).where(scans.c.name == scan).scalar_subquery()
+    theirs = leases.c.scan_id == row
+    if client is not None:
+        theirs &= leases.c.client == client
     with writing(engine) as connection:
-        ended = connection.execute(leases.delete().where(leases.c.scan_id == row)).rowcount > 0
+        ended = connection.execute(leases.delete().where(theirs)).rowcount > 0
         if ended:
             moment = time.time() if now is None else now
             record_event(connection, "released", time=moment, scan=scan, client=client)

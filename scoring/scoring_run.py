@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from sqlalchemy import Engine
 
-from lib.errors import InputError
+from lib.errors import InputError, UnreachableError
 from lib.prepared_scans import read_region
 from lib.progress import Progress, silent
 from lib.task import Task
@@ -79,6 +79,10 @@ class Predictor(Protocol):
         """Predict one scan."""
 
 
+PredictionListener = Callable[[str, ScoredPrediction], None]
+"""Called with the name of a scan and what was predicted for it."""
+
+
 @dataclass(frozen=True)
 class ScoringReport:
     """What a scoring run did.
@@ -105,6 +109,7 @@ def score_scans(
     *,
     progress: Progress = silent,
     retry_seconds: float = RETRY_SECONDS,
+    on_prediction: PredictionListener | None = None,
 ) -> ScoringReport:
     """Score the scans that have no score for the generation of the ensemble.
 
@@ -120,9 +125,11 @@ def score_scans(
         progress: told after each scan, stage "scoring", with the figures `failed` and, when the scan
             was scored, `estimated_dsc`.
         retry_seconds: for how long a failure stands; 0 tries all failures again.
+        on_prediction: told each prediction, for those who want to keep it.
 
     Raises:
         InputError: the database cannot be used, which does end the run.
+        UnreachableError: nothing can be fetched at present, which ends the run as well.
     """
     start = time.time()
     generation = ensemble.generation
@@ -138,7 +145,9 @@ def score_scans(
         if not is_done(engine, scan.name, generation.id, failed_before=failed_before):
             began = time.perf_counter()
             try:
-                classes = _estimate(ensemble, scan)
+                classes = _estimate(ensemble, scan, on_prediction)
+            except UnreachableError:
+                raise
             except Exception as error:  # whatever a reader, a download or a network raises must not stop the rest
                 if not isinstance(error, InputError):
                     logger.exception("Scan %s could not be scored", scan.name)
@@ -159,10 +168,12 @@ def score_scans(
     )
 
 
-def _estimate(ensemble: Predictor, scan: ScorableScan) -> dict[str, float]:
+def _estimate(ensemble: Predictor, scan: ScorableScan, on_prediction: PredictionListener | None) -> dict[str, float]:
     volume = read_scan(_path(scan.image))
     region = read_region(_path(scan.region), volume) if scan.region is not None else None
     prediction = ensemble.predict(volume, region)
+    if on_prediction is not None:
+        on_prediction(scan.name, prediction)
     generation = ensemble.generation
     estimates = estimated_dsc(
         prediction.heatmap,
