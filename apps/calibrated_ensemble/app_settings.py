@@ -1,10 +1,11 @@
 """Settings of the app: `--conf key value` of the server, else environment variables, else defaults."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from monailabel.config import Settings
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -14,6 +15,8 @@ from lib.workspace import Workspace
 ENVIRONMENT_PREFIX = "CALIBRATED_ENSEMBLE_"
 WORKSPACE_NAME = ".calibrated_ensemble"
 """Default workspace inside a folder of studies; MONAI Label lists neither hidden files nor folders as scans."""
+
+DEFAULT_PACS_FILTER = {"Modality": ["CT", "MR"]}
 
 # MONAI Label itself reads this key from the same pairs.
 _OWNED_BY_MONAI_LABEL = frozenset({"server_mode"})
@@ -36,6 +39,12 @@ class AppSettings(BaseSettings):
     """For how long a scan that was served is kept from other annotators."""
     device: str = "auto"
     """Where networks run: auto, cpu, cuda or cuda:1."""
+    pacs_refresh_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10.0
+    """For how long the list of a PACS's scans and labels is good; labels submitted here are known at once."""
+    store_heatmaps: bool = False
+    """Store the heatmap of each scan that is scored in the PACS, as a DICOM Parametric Map."""
+    viewer_folder: Path | None = None
+    """Where `viewer install` put OHIF; the cache folder of the user by default."""
 
 
 def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:
@@ -60,6 +69,34 @@ def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:
         raise InputError(f"{where}: is {first['input']!r}; {first['msg']}") from error
 
 
+def is_url(studies: str) -> bool:
+    """Whether studies are a DICOMweb server's and not a folder."""
+    return studies.startswith(("http://", "https://"))
+
+
+def pacs_filter(server_settings: Settings) -> Mapping[str, str | Sequence[str]]:
+    """Which series of a PACS are scans: CT and MR, unless `MONAI_LABEL_DICOMWEB_SEARCH_FILTER` is set.
+
+    Args:
+        server_settings: MONAI Label's.
+
+    Raises:
+        InputError: the setting is no DICOM keyword with its value or values.
+    """
+    # Its own default is CT alone, so that only a filter that was set counts.
+    if "MONAI_LABEL_DICOMWEB_SEARCH_FILTER" not in server_settings.model_fields_set:
+        return DEFAULT_PACS_FILTER
+    given = server_settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER
+    for keyword, value in given.items():
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not values or not all(isinstance(one, str) for one in values):
+            raise InputError(
+                f"MONAI_LABEL_DICOMWEB_SEARCH_FILTER: {keyword} is {value!r}; give one text or a list of texts, "
+                'such as {"Modality": ["CT", "MR"]}'
+            )
+    return given
+
+
 def workspace_folder(settings: AppSettings, studies: str) -> Path:
     """Give the workspace of a folder or server of studies.
 
@@ -72,7 +109,7 @@ def workspace_folder(settings: AppSettings, studies: str) -> Path:
     """
     if settings.workspace is not None:
         return settings.workspace.expanduser().absolute()
-    if studies.startswith(("http://", "https://")):
+    if is_url(studies):
         server = re.sub(r"[^A-Za-z0-9.-]+", "_", studies.split("://", 1)[1]).strip("_")
         return Path.home() / WORKSPACE_NAME / server
     return Path(studies).expanduser().absolute() / WORKSPACE_NAME

@@ -12,12 +12,13 @@ from monailabel.interfaces.exception import (
     MONAILabelException,
 )
 
-from lib.errors import DamagedGenerationError, InputError, NotTrainedError
+from lib.errors import DamagedGenerationError, InputError, NotTrainedError, UnreachableError
 
 logger = logging.getLogger(__name__)
 
 NOT_TRAINED = 409
 WRONG_INPUT = 422
+UNREACHABLE = 503
 
 # MONAI Label reports a model, trainer or strategy of an unknown name by these.
 _UNKNOWN_NAME = frozenset({MONAILabelError.INVALID_INPUT, MONAILabelError.APP_INIT_ERROR})
@@ -29,7 +30,8 @@ def clear_answers() -> Iterator[None]:
 
     Raises:
         HTTPException: 409 before the first generation, 422 for wrong input, 404 for an unknown
-            scan, label, model, trainer or strategy, 500 for a damaged generation.
+            scan, label, model, trainer or strategy, 500 for a damaged generation, 503 while the
+            PACS does not answer.
     """
     try:
         yield
@@ -39,6 +41,8 @@ def clear_answers() -> Iterator[None]:
         raise HTTPException(WRONG_INPUT, str(error)) from error
     except DamagedGenerationError as error:
         raise HTTPException(500, str(error)) from error
+    except UnreachableError as error:
+        raise HTTPException(UNREACHABLE, str(error)) from error
     except MONAILabelException as error:
         not_found = isinstance(error, ImageNotFoundException | LabelNotFoundException)
         raise HTTPException(404 if not_found or error.error in _UNKNOWN_NAME else 500, error.msg) from error

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine
 
-from apps.calibrated_ensemble.datastore_scans import FINAL
+from apps.calibrated_ensemble.label_tags import FINAL
 from apps.calibrated_ensemble.segment_names import replace_values, values_by_name
 from lib.atomic import atomic_path
 from lib.errors import InputError
@@ -108,17 +108,35 @@ class LabelSubmission:
         write_volume(path, Volume(replace_values(volume.array, values), volume.affine))
         return path
 
-    def _refused(self, scan: str, label: Path, reason: str, sent: Mapping[str, Any]) -> InputError:
-        """Keep a refused label, and give the error that says so."""
+    def keep(self, scan: str, label: Path, reason: str, sent: Mapping[str, Any]) -> Path:
+        """Keep a label that could not be stored, and record why.
+
+        Args:
+            scan: name of the scan.
+            label: the file that was sent.
+            reason: one line for a person.
+            sent: what the client sent beside the file.
+
+        Returns:
+            Where the label is kept.
+
+        Raises:
+            InputError: it cannot be written, or the database cannot be used.
+        """
         now = datetime.now(UTC)
         kept = self._refused_folder / f"{scan}-{now:%Y%m%dT%H%M%S%f}{''.join(label.suffixes[-2:])}"
         with atomic_path(kept) as temporary:
             shutil.copyfile(label, temporary)
-        reason = _named(reason, label, scan)
         logger.warning("Refused: %s (kept as %s)", reason, kept)
         with writing(self._engine) as connection:
             client = sent.get("client_id") or sent.get("user")
             record_event(connection, "refused", time=now.timestamp(), scan=scan, client=client, detail=reason)
+        return kept
+
+    def _refused(self, scan: str, label: Path, reason: str, sent: Mapping[str, Any]) -> InputError:
+        """Keep a refused label, and give the error that says so."""
+        reason = _named(reason, label, scan)
+        kept = self.keep(scan, label, reason, sent)
         return InputError(f"{reason}. Nothing was replaced, and what you sent is kept on the server as {kept.name}.")
 
 

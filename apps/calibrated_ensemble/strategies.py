@@ -1,6 +1,5 @@
 """Which scan an annotator gets next, over `/activelearning/{strategy}`."""
 
-from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
@@ -8,7 +7,7 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 from sqlalchemy import Engine
 
-from apps.calibrated_ensemble.datastore_scans import FINAL, ScanRegister
+from apps.calibrated_ensemble.datastore_scans import ScanRegister, waits_for_a_label
 from lib.workspace import Workspace
 from scoring.leases import Strategy as Order
 from scoring.leases import next_scan, queue_state
@@ -82,7 +81,7 @@ class NextScan(Strategy):
             )
             if served is None:
                 break
-            if _waits_for_a_label(datastore, served.scan):
+            if waits_for_a_label(datastore, served.scan):
                 return {
                     "id": served.scan,
                     "estimated_dsc": served.classes,
@@ -95,9 +94,3 @@ class NextScan(Strategy):
         counts = {"labelled": queue.labelled, "leased": queue.leased, "broken": queue.broken, "free": queue.free}
         message = queue.reason or "The scans in the studies folder are changing; ask again in a moment."
         raise HTTPException(NOTHING_LEFT, {"message": message, **counts})
-
-
-def _waits_for_a_label(datastore: Datastore, name: str) -> bool:
-    # A file may have gone or been labelled by hand since the list was made.
-    uri = datastore.get_image_uri(name)
-    return bool(uri) and Path(uri).exists() and not datastore.get_label_by_image_id(name, FINAL)

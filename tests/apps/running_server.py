@@ -22,14 +22,14 @@ class RunningServer:
     """`monailabel start_server` on a free port; `stop` or `kill` must be called at the end.
 
     Args:
-        studies: the studies folder.
+        studies: the studies folder, or URL of a PACS.
         folder: for the server's log and the client's files.
         conf: settings of the app, key to value.
     """
 
-    def __init__(self, studies: Path, folder: Path, conf: dict[str, str]):
-        self.studies = studies
-        self.workspace = studies / ".calibrated_ensemble"
+    def __init__(self, studies: Path | str, folder: Path, conf: dict[str, str]):
+        self.studies = Path(studies)
+        self.workspace = Path(conf["workspace"]) if "workspace" in conf else Path(studies) / ".calibrated_ensemble"
         self.log = folder / f"server-{time.time_ns()}.log"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -6,7 +6,13 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from apps.calibrated_ensemble.app_settings import AppSettings, open_workspace, read_app_settings, workspace_folder
+from apps.calibrated_ensemble.app_settings import (
+    AppSettings,
+    is_url,
+    open_workspace,
+    read_app_settings,
+    workspace_folder,
+)
 from apps.calibrated_ensemble.task_files import task_by_name_or_path
 from lib.errors import InputError
 from lib.generation import Generation
@@ -37,7 +43,7 @@ class Choice:
         Raises:
             InputError: the studies are on a server.
         """
-        if self.studies is None or self.studies.startswith(("http://", "https://")):
+        if self.studies is None or is_url(self.studies):
             raise InputError(
                 f"--studies {self.studies}: is no folder; for scans on a DICOMweb server run `serve`, "
                 "and ask the server to train and rank"

@@ -1,16 +1,15 @@
 """`serve`: the MONAI Label server with this app and settings that are safe."""
 
-import json
 import os
 import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
 
+from apps.calibrated_ensemble.app_settings import is_url
 from apps.calibrated_ensemble.commands.choice import Choice
 from apps.calibrated_ensemble.commands.output import messages, print_json
 from lib.errors import InputError
-from lib.task import Modality
 
 APP_FOLDER = Path(__file__).resolve().parents[1]
 
@@ -22,7 +21,7 @@ def run_serve(choice: Choice, *, host: str, port: int, as_json: bool) -> NoRetur
         InputError: a wrong task, studies that are not there, or a port that is taken.
     """
     task = choice.task_settings()
-    if choice.studies is None or not choice.studies.startswith(("http://", "https://")):
+    if choice.studies is None or not is_url(choice.studies):
         folder = choice.studies_folder()
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; give a studies folder, or the URL of a DICOMweb server")
@@ -69,7 +68,7 @@ def require_free_port(host: str, port: int) -> None:
 
 def become_server(choice: Choice, *, host: str, port: int) -> NoReturn:
     """Replace this process by MONAI Label's server, so that signals reach it."""
-    environment = serve_environment(choice, os.environ)
+    environment = serve_environment(os.environ)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, server_command(choice, host=host, port=port), environment)
@@ -78,7 +77,7 @@ def become_server(choice: Choice, *, host: str, port: int) -> NoReturn:
 def server_command(choice: Choice, *, host: str, port: int) -> list[str]:
     """Command that starts the server."""
     studies = choice.studies or ""
-    if not studies.startswith(("http://", "https://")):
+    if not is_url(studies):
         studies = str(Path(studies).absolute())
     settings = choice.settings.model_dump(mode="json", exclude_none=True)
     if choice.settings.workspace is not None:
@@ -92,23 +91,16 @@ def server_command(choice: Choice, *, host: str, port: int) -> list[str]:
     return [*module, "--app", str(APP_FOLDER), "--studies", studies, "--host", host, "--port", str(port), *conf]
 
 
-def serve_environment(choice: Choice, environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+def serve_environment(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
     """Environment of the server: what is set already stays, the rest gets values that work.
 
     Args:
-        choice: what is served.
         environment: of this process.
     """
-    modality = "CT" if choice.task_settings().modality is Modality.CT else "MR"
     defaults = {
         # The newest MLflow refuses the store that MONAI Label asks for, and nothing here is tracked by it.
         "MONAI_LABEL_TRACKING_ENABLED": "false",
         # The app loads once; without this the loader forgets every module called lib.
         "MONAI_LABEL_RELOAD_APP_LIB": "false",
-        # Scans wait two hours otherwise until the server takes note that they are labelled.
-        "MONAI_LABEL_DICOMWEB_CACHE_EXPIRY": "0",
-        "MONAI_LABEL_DICOMWEB_SEARCH_FILTER": json.dumps({"Modality": modality}),
     }
-    # Programs that the server looks for, itkimage2segimage among them, lie beside the interpreter.
-    path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
-    return {**defaults, **environment, "PATH": path}
+    return {**defaults, **environment}
