@@ -11,6 +11,7 @@ from apps.calibrated_ensemble.result_files import result_dtype, result_suffix, w
 from apps.calibrated_ensemble.segmentation_infer import figures, region_of
 from lib.errors import InputError
 from lib.task import Task
+from scoring.uncertain_places import UncertainPlace, uncertain_places
 
 BANDS = 10
 BAND_NAMES = {f"{100 * band // BANDS} %": band for band in range(1, BANDS + 1)}
@@ -27,6 +28,19 @@ def probability_bands(heatmap: np.ndarray) -> np.ndarray:
         uint8, same shape: b where the probability is within 0.05 of b / 10, b = 0..10.
     """
     return np.rint(np.asarray(heatmap) * BANDS).astype(np.uint8)
+
+
+def probability_levels(heatmap: np.ndarray, levels: int) -> np.ndarray:
+    """Round probabilities to whole numbers, for clients that read them back as `value / levels`.
+
+    Args:
+        heatmap: probabilities 0..1, any shape.
+        levels: the value of probability 1.
+
+    Returns:
+        float32, same shape, whole numbers 0..levels.
+    """
+    return np.rint(np.asarray(heatmap, dtype=np.float32) * levels)
 
 
 class HeatmapInfer(InferTask):
@@ -51,12 +65,13 @@ class HeatmapInfer(InferTask):
 
         Args:
             request: as `SegmentationInfer`, and `class`, the name of one class. A `result_dtype`
-                of whole numbers (OHIF and Slicer always send uint8) asks for bands.
+                of whole numbers (OHIF and Slicer always send uint8) asks for bands, unless
+                `levels` gives the value of probability 1.
 
         Returns:
-            A file on the scan's grid and what is known about it. Probabilities: float32, one
-            channel per class when there are several. Bands: whole numbers 0..10, the highest
-            class at each voxel.
+            A file on the scan's grid and what is known about it, with `uncertain_places` to look
+            at. Probabilities: float32, or whole numbers 0..levels, one channel per class when
+            there are several. Bands: whole numbers 0..10, the highest class at each voxel.
 
         Raises:
             NotTrainedError: there is no generation yet.
@@ -67,14 +82,42 @@ class HeatmapInfer(InferTask):
         predicted = self._predictor.predict(Path(request["image"]), region_of(request))
         classes = _wanted_classes(request, predicted.task)
         heatmap = predicted.prediction.heatmap[[predicted.task.classes.index(name) for name in classes]]
-        is_bands = dtype.kind in "iu"
+        levels = _wanted_levels(request, dtype)
+        is_bands = dtype.kind in "iu" and levels is None
         channels = heatmap[0] if len(classes) == 1 else heatmap
-        result = probability_bands(heatmap.max(axis=0)) if is_bands else channels
+        result = channels if levels is None else probability_levels(channels, levels)
+        if is_bands:
+            result = probability_bands(heatmap.max(axis=0))
         file = write_result(
             result.astype(dtype), predicted.affine, suffix=suffix, compress=bool(request.get("result_compress"))
         )
         known = {"label_names": dict(BAND_NAMES)} if is_bands else {}
-        return file, {**known, "classes": list(classes), **figures(predicted)}
+        places = uncertain_places(heatmap, classes=classes, affine=predicted.affine)
+        described = [_place(place, predicted.affine) for place in places]
+        return file, {**known, "classes": list(classes), "uncertain_places": described, **figures(predicted)}
+
+
+def _place(place: UncertainPlace, affine: np.ndarray) -> dict[str, Any]:
+    x, y, z = (affine @ [*place.voxel, 1.0])[:3].tolist()
+    return {
+        "class": place.class_name,
+        "lps_mm": [-x, -y, z],
+        "volume_mm3": place.volume_mm3,
+        "mean_probability": place.mean_probability,
+    }
+
+
+def _wanted_levels(request: dict[str, Any], dtype: np.dtype) -> int | None:
+    levels = request.get("levels")
+    if levels is None:
+        return None
+    highest = int(np.iinfo(dtype).max) if dtype.kind in "iu" else None
+    if isinstance(levels, bool) or not isinstance(levels, int) or highest is None or not 1 <= levels <= highest:
+        raise InputError(
+            f"levels: is {levels!r} with result_dtype {dtype}; give a whole number that the type can hold, "
+            "such as 255 with uint8"
+        )
+    return levels
 
 
 def _wanted_classes(request: dict[str, Any], task: Task) -> tuple[str, ...]:

@@ -20,24 +20,28 @@ from monailabel.interfaces.tasks.train import TrainTask
 # not imported here: the server's /reload would give this file another copy of it than all other modules have.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from apps.calibrated_ensemble.app_settings import open_workspace, read_app_settings
+from apps.calibrated_ensemble.app_settings import is_url, open_workspace, pacs_filter, read_app_settings
 from apps.calibrated_ensemble.background_processes import (
     become_server,
     end_with_server,
     runs_in_background,
 )
 from apps.calibrated_ensemble.batch_inference import BatchInference
-from apps.calibrated_ensemble.datastore_scans import FINAL, ScanRegister, region_mask
+from apps.calibrated_ensemble.datastore_scans import ScanRegister, region_mask
 from apps.calibrated_ensemble.error_answers import WRONG_INPUT, clear_answers, one_line_failure
 from apps.calibrated_ensemble.heatmap_infer import HeatmapInfer
 from apps.calibrated_ensemble.label_submission import LabelSubmission
+from apps.calibrated_ensemble.label_tags import FINAL
+from apps.calibrated_ensemble.pacs_studies import PacsStudies
 from apps.calibrated_ensemble.predictions import Predictor
+from apps.calibrated_ensemble.routes import add_routes
 from apps.calibrated_ensemble.scoring_task import ESTIMATED_DSC, EstimatedDscScoring
 from apps.calibrated_ensemble.segmentation_infer import SegmentationInfer
 from apps.calibrated_ensemble.strategies import DESCRIPTIONS, NextScan
 from apps.calibrated_ensemble.studies_folder import StudiesFolder
 from apps.calibrated_ensemble.task_files import task_by_name_or_path
 from apps.calibrated_ensemble.trainers import make_trainers
+from lib.errors import UnreachableError
 from scoring.database import open_database
 
 logger = logging.getLogger(__name__)
@@ -80,8 +84,8 @@ class CalibratedEnsembleApp(MONAILabelApp):
         self._auto_update_scoring = False
 
     def init_datastore(self) -> Datastore:
-        """Give the datastore of a folder, or MONAI Label's own for a URL."""
-        datastore = super().init_datastore() if self.studies.startswith(("http://", "https://")) else self._folder()
+        """Give the datastore of a folder, or of a PACS for a URL."""
+        datastore = self._pacs() if is_url(self.studies) else self._folder()
         self._register = ScanRegister(datastore, self._engine)
         return datastore
 
@@ -94,7 +98,13 @@ class CalibratedEnsembleApp(MONAILabelApp):
 
     def init_trainers(self) -> dict[str, TrainTask]:
         """Give one trainer per loss weight and one for all."""
-        return make_trainers(self._task, workspace=self._workspace, engine=self._engine, device=self._settings.device)
+        return make_trainers(
+            self._task,
+            workspace=self._workspace,
+            engine=self._engine,
+            device=self._settings.device,
+            store_heatmaps=self._settings.store_heatmaps,
+        )
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Give the strategies; least certain first, since viewers choose the first."""
@@ -114,7 +124,11 @@ class CalibratedEnsembleApp(MONAILabelApp):
         """Give the one scoring method."""
         return {
             ESTIMATED_DSC: EstimatedDscScoring(
-                task=self._task, workspace=self._workspace, engine=self._engine, device=self._settings.device
+                task=self._task,
+                workspace=self._workspace,
+                engine=self._engine,
+                device=self._settings.device,
+                store_heatmaps=self._settings.store_heatmaps,
             )
         }
 
@@ -123,15 +137,26 @@ class CalibratedEnsembleApp(MONAILabelApp):
         return BatchInference()
 
     def server_mode(self, mode: bool) -> None:
-        """Become the server, which takes its background processes along when it ends."""
+        """Become the server, with the viewer; it takes its background processes along when it ends."""
         super().server_mode(mode)
         if mode:
             self._server = become_server()
+            add_routes(
+                self._settings,
+                datastore=self._datastore,
+                register=self._register,
+                workspace=self._workspace,
+                engine=self._engine,
+            )
 
     def on_init_complete(self) -> None:
         """Score what a killed run left unscored, and scans that are new, unless told not to."""
         super().on_init_complete()
-        self._register.synchronise()
+        try:
+            self._register.synchronise()
+        except UnreachableError as error:
+            logger.warning("%s; scans are listed as soon as it answers", error)
+            return
         if server_settings.MONAI_LABEL_AUTO_UPDATE_SCORING and self._workspace.current() is not None:
             self.async_scoring(ESTIMATED_DSC)
 
@@ -188,6 +213,17 @@ class CalibratedEnsembleApp(MONAILabelApp):
             self._submission.accept(image_id, client=info.get("client_id") or info.get("user"), warnings=warnings)
             self._register.note_labelled(image_id)
             return review
+
+    def _pacs(self) -> PacsStudies:
+        return PacsStudies(
+            self.studies.rstrip("/"),
+            pacs_filter(server_settings),
+            folder=self._workspace.root / "pacs",
+            task=self._task,
+            submission=self._submission,
+            refresh_seconds=self._settings.pacs_refresh_seconds,
+            retry_unreadable=not runs_in_background(),
+        )
 
     def _folder(self) -> StudiesFolder:
         return StudiesFolder(

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from monailabel.datastore.utils.convert import dicom_to_nifti
 
+from apps.calibrated_ensemble.dicom.series import files_of, read_series
 from lib.ensemble import Ensemble, Prediction
 from lib.errors import InputError
 from lib.prepared_scans import read_region
 from lib.task import Task
-from lib.volume import Volume, read_scan
+from lib.volume import read_scan
 from lib.workspace import Workspace
 from scoring.estimated_dsc import class_volumes, estimated_dsc
 
@@ -106,7 +106,7 @@ class Predictor:
 
 def _predict(ensemble: Ensemble, image: Path, region: Path | None) -> ScanPrediction:
     start = time.monotonic()
-    scan = _read_series(image) if image.is_dir() else read_scan(image)
+    scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)
     mask = read_region(region, scan) if region is not None else None
     prediction = ensemble.predict(scan, mask)
     generation = ensemble.generation
@@ -128,21 +128,6 @@ def _predict(ensemble: Ensemble, image: Path, region: Path | None) -> ScanPredic
         volumes_mm3=dict(zip(classes, volumes, strict=True)),
         seconds=time.monotonic() - start,
     )
-
-
-def _read_series(folder: Path) -> Volume:
-    """Read a folder of one DICOM series, as sessions of viewers hold it."""
-    try:
-        converted = Path(dicom_to_nifti(str(folder)))
-    except Exception as error:  # the reader raises whatever its decoders raise
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{folder}: is no readable DICOM series ({reason}); send one series, or a NIfTI file"
-        ) from error
-    try:
-        return read_scan(converted)
-    finally:
-        converted.unlink()
 
 
 def _state(path: Path | None) -> tuple[object, ...]:

@@ -9,10 +9,13 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from sqlalchemy import Engine
 
 from apps.calibrated_ensemble.datastore_scans import ScanRegister, unlabelled_scans
+from apps.calibrated_ensemble.pacs_studies import PacsStudies
 from lib.ensemble import Ensemble
+from lib.errors import InputError
+from lib.generation import Generation
 from lib.task import Task
 from lib.workspace import Workspace
-from scoring.scoring_run import score_scans
+from scoring.scoring_run import PredictionListener, ScoredPrediction, score_scans
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +34,16 @@ class EstimatedDscScoring(ScoringMethod):
         workspace: where generations are.
         engine: from `scoring.database.open_database`.
         device: see `lib.devices.choose_device`.
+        store_heatmaps: store the heatmap of each scan in the PACS, as DICOM Parametric Maps.
     """
 
-    def __init__(self, *, task: Task, workspace: Workspace, engine: Engine, device: str):
+    def __init__(self, *, task: Task, workspace: Workspace, engine: Engine, device: str, store_heatmaps: bool):
         super().__init__("Estimated DSC of each unlabelled scan, from the heatmap of the current generation")
         self._task = task
         self._workspace = workspace
         self._engine = engine
         self._device = device
+        self._store_heatmaps = store_heatmaps
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:  # noqa: ARG002
         """Score what is missing; see `score_unlabelled`."""
@@ -49,6 +54,7 @@ class EstimatedDscScoring(ScoringMethod):
             workspace=self._workspace,
             engine=self._engine,
             device=self._device,
+            store_heatmaps=self._store_heatmaps,
         )
 
 
@@ -60,11 +66,13 @@ def score_unlabelled(
     workspace: Workspace,
     engine: Engine,
     device: str,
+    store_heatmaps: bool = False,
 ) -> dict[str, Any]:
     """Score the unlabelled scans that have no score of the current generation.
 
     Runs in several processes take turns, and a run goes over to a generation that is published
-    meanwhile. What a killed run had scored is kept.
+    meanwhile. What a killed run had scored is kept. With `store_heatmaps`, the heatmap of each scan
+    that is scored goes to the PACS; where it is not taken, the score stands all the same.
 
     Returns:
         `generation`, the numbers `scored` and `skipped`, `failed` (scan to reason), `seconds`; or
@@ -72,14 +80,20 @@ def score_unlabelled(
 
     Raises:
         InputError: the database cannot be used.
+        UnreachableError: the PACS does not answer.
     """
     register.synchronise()
     with FileLock(workspace.root / "scoring.lock"):
         while (current := workspace.current()) is not None:
             ensemble = Ensemble(workspace.generation(), device=device)
+            keeps = store_heatmaps and isinstance(datastore, PacsStudies)
             try:
                 report = score_scans(
-                    engine, ensemble, unlabelled_scans(datastore, task), progress=_Watch(workspace, current)
+                    engine,
+                    ensemble,
+                    unlabelled_scans(datastore, task),
+                    progress=_Watch(workspace, current),
+                    on_prediction=_storing(datastore, ensemble.generation) if keeps else None,
                 )
             except _GenerationReplacedError:
                 logger.info("Generation %s was replaced while it was scoring; going on with the new one", current)
@@ -92,6 +106,16 @@ def score_unlabelled(
                 "seconds": round(report.seconds, 3),
             }
     return {"generation": None, "message": "No model is trained yet: run the trainer `ensemble`, then score."}
+
+
+def _storing(datastore: PacsStudies, generation: Generation) -> PredictionListener:
+    def store(scan: str, prediction: ScoredPrediction) -> None:
+        try:
+            datastore.store_heatmap(scan, prediction.heatmap, classes=generation.task.classes, generation=generation.id)
+        except InputError as error:
+            logger.warning("The heatmap of scan %s is not stored: %s", scan, error)
+
+    return store
 
 
 class _Watch:

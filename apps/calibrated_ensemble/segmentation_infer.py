@@ -1,11 +1,13 @@
 """The infer model `calibrated_ensemble`: the segmentation that the annotator corrects."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
+from apps.calibrated_ensemble.label_colours import label_colours
 from apps.calibrated_ensemble.predictions import Predictor, ScanPrediction
 from apps.calibrated_ensemble.result_files import result_dtype, result_suffix, write_result
 from lib.segmentation import label_values
@@ -26,7 +28,13 @@ class SegmentationInfer(InferTask):
             dimension=3,
             description="Segmentation by the calibrated ensemble, with its estimated DSC",
         )
+        self._colours = {name: list(colour) for name, colour in label_colours(task).items()}
         self._predictor = predictor
+
+    def info(self) -> dict[str, Any]:
+        """Describe the model, with the colour of each class."""
+        # Not in `config`, which viewers show as options and send back.
+        return {**super().info(), "label_colors": self._colours}
 
     def is_valid(self) -> bool:
         """Listed always."""
@@ -51,7 +59,17 @@ class SegmentationInfer(InferTask):
         predicted = self._predictor.predict(Path(request["image"]), region_of(request))
         label = label_values(predicted.prediction.segmentation, predicted.task).astype(dtype)
         file = write_result(label, predicted.affine, suffix=suffix, compress=bool(request.get("result_compress")))
-        return file, {"label_names": dict(predicted.task.labels), **figures(predicted)}
+        return file, {"label_names": names_by_place(predicted.task.labels), **figures(predicted)}
+
+
+def names_by_place(labels: Mapping[str, int]) -> dict[str, int]:
+    """Classes with a name for each value up to the highest.
+
+    3D Slicer sorts the names by value and gives the n-th one the voxels of value n, so that a task
+    whose values leave some out would show its classes under wrong names, or not at all.
+    """
+    used = {value: name for name, value in labels.items()}
+    return {used.get(value, f"unused {value}"): value for value in range(1, max(used) + 1)}
 
 
 def region_of(request: dict[str, Any]) -> Path | None:

@@ -40,6 +40,7 @@ class EnsembleTrainer(TrainTask):
         workspace: where everything is kept.
         engine: from `scoring.database.open_database`.
         device: see `lib.devices.choose_device`.
+        store_heatmaps: see `score_unlabelled`.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class EnsembleTrainer(TrainTask):
         workspace: Workspace,
         engine: Engine,
         device: str,
+        store_heatmaps: bool,
     ):
         super().__init__(description)
         self._offsets = offsets
@@ -59,6 +61,7 @@ class EnsembleTrainer(TrainTask):
         self._workspace = workspace
         self._engine = engine
         self._device = device
+        self._store_heatmaps = store_heatmaps
         self._stats_path: Path = workspace.root / "train_stats" / f"{name}.json"
 
     def stats(self) -> dict[str, Any]:
@@ -103,11 +106,14 @@ class EnsembleTrainer(TrainTask):
             workspace=self._workspace,
             engine=self._engine,
             device=self._device,
+            store_heatmaps=self._store_heatmaps,
         )
         return figures
 
 
-def make_trainers(task: Task, *, workspace: Workspace, engine: Engine, device: str) -> dict[str, TrainTask]:
+def make_trainers(
+    task: Task, *, workspace: Workspace, engine: Engine, device: str, store_heatmaps: bool
+) -> dict[str, TrainTask]:
     """Give all trainers of a task; `ensemble` first, since viewers show the first one's figures."""
     offsets_by_name: dict[str, tuple[float, ...] | None] = {ENSEMBLE: None}
     offsets_by_name |= {trainer_name(offset): (offset,) for offset in task.offsets}
@@ -122,6 +128,7 @@ def make_trainers(task: Task, *, workspace: Workspace, engine: Engine, device: s
             workspace=workspace,
             engine=engine,
             device=device,
+            store_heatmaps=store_heatmaps,
         )
         for name, offsets in offsets_by_name.items()
     }

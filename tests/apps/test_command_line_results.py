@@ -5,9 +5,12 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 from apps.calibrated_ensemble.command_line import run
+from apps.calibrated_ensemble.dicom.series_writer import series_datasets
+from lib.volume import read_scan
 from scoring.estimated_dsc import estimated_dsc
 from tests.apps.tiny_training import TinyStudies, train_tiny_studies
 
@@ -189,3 +192,42 @@ def test_an_output_that_cannot_be_written_is_told(
     arguments = ["predict", str(trained.phantoms[0].scan), "--output", str(tmp_path / "file" / "out")]
     assert run([*arguments, "--studies", str(trained.folder)]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def write_series(trained: TinyStudies, folder: Path) -> Path:
+    folder.mkdir()
+    volume = read_scan(trained.unlabelled[0].scan)
+    for number, image in enumerate(series_datasets(volume, modality="CT", patient_id="1", entropy="predict")):
+        image.save_as(folder / f"{number}.dcm", write_like_original=False)
+    return folder
+
+
+def test_the_heatmap_of_a_dicom_series_is_written_as_parametric_map_of_that_series(
+    trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    series, output = write_series(trained, tmp_path / "series"), tmp_path / "out"
+    result = run_json(
+        ["predict", str(series), "--output", str(output), "--studies", str(trained.folder), "--dicom"], capsys
+    )
+    assert result["scans"][0]["scan"] == "series"
+    heatmap = nib.load(output / "series_heatmap.nii.gz")
+    values = np.asanyarray(heatmap.dataobj)[..., 0]
+    stored = pydicom.dcmread(output / "series_heatmap_lesion.dcm")
+    frames = np.frombuffer(stored.FloatPixelData, np.float32).reshape(-1, stored.Rows, stored.Columns)
+    source = pydicom.dcmread(series / "0.dcm")
+    assert stored.StudyInstanceUID == source.StudyInstanceUID
+    assert stored.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
+    assert values.max() > 0.1
+    # Frame by frame through the position that each one states.
+    inverse = np.linalg.inv(heatmap.affine)
+    for frame, groups in zip(frames, stored.PerFrameFunctionalGroupsSequence, strict=True):
+        x, y, z = groups.PlanePositionSequence[0].ImagePositionPatient
+        slice_index = round((inverse @ [-x, -y, z, 1])[2])
+        np.testing.assert_array_equal(frame, values[:, :, slice_index].T)
+
+
+def test_heatmaps_as_dicom_need_dicom(trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan, output = str(trained.phantoms[0].scan), tmp_path / "out"
+    assert run(["predict", scan, "--output", str(output), "--studies", str(trained.folder), "--dicom"]) == 2
+    assert "is no folder; give folders of one DICOM series each" in capsys.readouterr().err
+    assert not output.exists()

@@ -173,5 +173,5 @@ def test_a_scan_that_is_not_there_is_named(predictor: Predictor, tmp_path: Path)
 def test_a_folder_that_holds_no_dicom_series_is_refused(predictor: Predictor, tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text("no image")
-    with pytest.raises(InputError, match="no readable DICOM series"):
+    with pytest.raises(InputError, match="is no DICOM file"):
         predictor.predict(tmp_path)

@@ -11,8 +11,10 @@ import numpy as np
 
 from apps.calibrated_ensemble.commands.choice import Choice
 from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
+from apps.calibrated_ensemble.dicom.parametric_map import parametric_map
+from apps.calibrated_ensemble.dicom.series import files_of, read_headers, read_series
 from apps.calibrated_ensemble.terminal_progress import TerminalProgress
-from lib.atomic import write_text
+from lib.atomic import atomic_path, write_text
 from lib.ensemble import Ensemble
 from lib.errors import InputError
 from lib.prepared_scans import read_region
@@ -21,16 +23,22 @@ from lib.volume import SUFFIXES, Volume, read_scan, scan_name, write_volume
 from scoring.estimated_dsc import class_volumes, estimated_dsc
 
 
-def run_predict(images: Sequence[Path], output: Path, choice: Choice, *, region: Path | None, as_json: bool) -> int:
+def run_predict(
+    images: Sequence[Path], output: Path, choice: Choice, *, region: Path | None, dicom: bool, as_json: bool
+) -> int:
     """Predict each scan; one that cannot be read is reported and does not stop the others.
 
     Returns:
         Exit status: 0, or 2 when a scan could not be predicted.
 
     Raises:
-        InputError: two scans of one name, no model, or an output that cannot be written.
+        InputError: two scans of one name, no model, heatmaps as DICOM of a scan that is none, or an
+            output that cannot be written.
     """
     show_warnings()
+    no_series = [image for image in images if dicom and not image.is_dir()]
+    if no_series:
+        raise InputError(f"--dicom: {no_series[0]} is no folder; give folders of one DICOM series each")
     counts = Counter(scan_name(image) for image in images)
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
@@ -51,7 +59,7 @@ def run_predict(images: Sequence[Path], output: Path, choice: Choice, *, region:
     with TerminalProgress(messages) as progress:
         for number, image in enumerate(images, 1):
             try:
-                results.append(predict_file(ensemble, image, output, region=_region_of(image, region)))
+                results.append(predict_file(ensemble, image, output, region=_region_of(image, region), dicom=dicom))
             except InputError as error:
                 failed[str(image)] = str(error)
                 messages.print(f"calibrated-ensemble: {error}", highlight=False, soft_wrap=True, markup=False)
@@ -75,14 +83,17 @@ def run_predict(images: Sequence[Path], output: Path, choice: Choice, *, region:
     return 2 if failed else 0
 
 
-def predict_file(ensemble: Ensemble, image: Path, output: Path, *, region: Path | None = None) -> dict[str, Any]:
+def predict_file(
+    ensemble: Ensemble, image: Path, output: Path, *, region: Path | None = None, dicom: bool = False
+) -> dict[str, Any]:
     """Predict a scan and write `<name>_prediction.nii.gz`, `<name>_heatmap.nii.gz` and `<name>.json`.
 
     Args:
         ensemble: predicts.
-        image: the scan.
+        image: the scan, a file or a folder of one DICOM series.
         output: folder, made when missing.
         region: its region mask.
+        dicom: write `<name>_heatmap_<class>.dcm` as well, DICOM Parametric Maps of the series.
 
     Returns:
         What the JSON file holds: estimated DSC (0..1), volume and expected volume (mm3) of each
@@ -92,7 +103,7 @@ def predict_file(ensemble: Ensemble, image: Path, output: Path, *, region: Path 
         InputError: the scan or its mask cannot be used, or the folder cannot be written to.
     """
     start = time.monotonic()
-    scan = read_scan(image)
+    scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)
     prediction = ensemble.predict(scan, read_region(region, scan) if region else None)
     seconds = time.monotonic() - start
     task = ensemble.generation.task
@@ -120,6 +131,12 @@ def predict_file(ensemble: Ensemble, image: Path, output: Path, *, region: Path 
     name = scan_name(image)
     write_volume(output / f"{name}_prediction.nii.gz", Volume(label_values(prediction.segmentation, task), scan.affine))
     write_volume(output / f"{name}_heatmap.nii.gz", Volume(prediction.heatmap, scan.affine))
+    if dicom:
+        headers = read_headers(files_of(image))
+        for class_name, channel in zip(task.classes, prediction.heatmap, strict=True):
+            heatmap = parametric_map(channel, headers, class_name=class_name, generation=ensemble.generation.id)
+            with atomic_path(output / f"{name}_heatmap_{class_name}.dcm") as temporary:
+                heatmap.save_as(temporary)
     write_text(output / f"{name}.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
     return result
 
