@@ -1,5 +1,8 @@
 # make demo                  the whole loop on made-up scans, then the server
 # make demo STUDIES=DIR      the same on your scans, of the task TASK=NAME-or-FILE
+# make demo-ohif             annotating in the browser: a PACS with made-up scans, and OHIF on it
+# make demo-ohif PACS=URL    the same with a DICOMweb server for tests that runs already
+# make demo-ohif-add DICOM=DIR   your DICOM files into that PACS
 # make test                  ruff, mypy and pytest
 # make bench                 the benchmarks of the README
 # make venv                  only the environment in .venv
@@ -8,7 +11,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
 READY := .venv/.ready
 
-.PHONY: venv demo test bench
+.PHONY: venv demo demo-ohif demo-ohif-add test bench
 .DELETE_ON_ERROR:
 
 venv: $(READY)
@@ -24,6 +27,13 @@ $(READY): requirements.txt
 
 demo: $(READY)
 	.venv/bin/calibrated-ensemble demo $(if $(STUDIES),--studies "$(STUDIES)") $(if $(TASK),--task "$(TASK)") $(ARGS)
+
+demo-ohif: $(READY)
+	.venv/bin/calibrated-ensemble demo-ohif $(if $(PACS),--pacs "$(PACS)") $(ARGS)
+
+demo-ohif-add: $(READY)
+	.venv/bin/calibrated-ensemble demo-ohif-add $(if $(PACS),--pacs "$(PACS)") $(ARGS) \
+		"$(or $(DICOM),$(error give a folder of DICOM files, DICOM=DIR))"
 
 test: $(READY)
 	.venv/bin/ruff format --check

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import TyperException
 
-from lib.errors import DamagedGenerationError, InputError
+from lib.errors import DamagedGenerationError, InputError, UnreachableError
 
 if TYPE_CHECKING:
     from apps.calibrated_ensemble.commands.choice import Choice
@@ -26,6 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+viewer = typer.Typer(help="The viewer for the browser.", no_args_is_help=True)
+app.add_typer(viewer, name="viewer")
 
 
 class Preset(StrEnum):
@@ -52,6 +55,11 @@ _Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1; au
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 _Host = Annotated[str, typer.Option(help="Address to listen on; the server has no passwords of its own.")]
 _Port = Annotated[int, typer.Option(min=1, max=65535)]
+_DemoPacs = Annotated[
+    str | None,
+    typer.Option(help="URL of a DICOMweb server for tests, to be filled; by default an Orthanc is started."),
+]
+_DemoOhifFolder = Annotated[Path, typer.Option(help="Where the demo keeps everything.")]
 
 
 @app.command()
@@ -88,7 +96,10 @@ def train(
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Scans: NIfTI or NRRD files.", metavar="IMAGE...")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Scans: NIfTI or NRRD files, or folders of one DICOM series.", metavar="IMAGE..."),
+    ],
     output: Annotated[Path, typer.Option(help="Folder for predictions, heatmaps and figures.")],
     studies: Annotated[str | None, typer.Option(help="Studies folder whose model predicts.")] = None,
     workspace: Annotated[Path | None, typer.Option(help="Workspace whose model predicts.")] = None,
@@ -97,6 +108,9 @@ def predict(
     region: Annotated[
         Path | None, typer.Option(help="Region mask of the scan, or a folder of masks named like the scans.")
     ] = None,
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="Write heatmaps as DICOM Parametric Maps as well; scans must be DICOM.")
+    ] = False,
     device: _Device = None,
     as_json: _Json = False,
 ) -> int:
@@ -104,7 +118,7 @@ def predict(
     from apps.calibrated_ensemble.commands.predict import run_predict
 
     return run_predict(
-        images, output, _chosen(studies, workspace, task, preset, device), region=region, as_json=as_json
+        images, output, _chosen(studies, workspace, task, preset, device), region=region, dicom=dicom, as_json=as_json
     )
 
 
@@ -174,6 +188,56 @@ def demo(
     )
 
 
+@app.command("demo-ohif")
+def demo_ohif(
+    pacs: _DemoPacs = None,
+    folder: _DemoOhifFolder = Path("demo/ohif"),
+    device: _Device = None,
+    start_server: Annotated[bool, typer.Option("--serve/--no-serve", help="Start the server at the end.")] = True,
+    host: _Host = "127.0.0.1",
+    port: _Port = 8000,
+    as_json: _Json = False,
+) -> None:
+    """Show annotating in the browser: a PACS with made-up scans, a trained ensemble, and OHIF."""
+    from apps.calibrated_ensemble.commands.demo_ohif import run_demo_ohif
+
+    address = (host, port) if start_server else None
+    run_demo_ohif(folder, pacs=pacs, device=device, address=address, as_json=as_json)
+
+
+@app.command("demo-ohif-add")
+def demo_ohif_add(
+    dicom: Annotated[Path, typer.Argument(help="Folder of DICOM files.", metavar="DIR")],
+    pacs: _DemoPacs = None,
+    folder: _DemoOhifFolder = Path("demo/ohif"),
+    as_json: _Json = False,
+) -> None:
+    """Put your own scans into the PACS of `demo-ohif`, whether that runs or not."""
+    from apps.calibrated_ensemble.commands.demo_ohif import run_demo_ohif_add
+
+    run_demo_ohif_add(dicom, folder, pacs=pacs, as_json=as_json)
+
+
+@viewer.command("install")
+def viewer_install(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="CALIBRATED_ENSEMBLE_VIEWER_FOLDER",
+            help="Where to; by default a cache folder in which the server finds it.",
+        ),
+    ] = None,
+    tarball: Annotated[
+        Path | None, typer.Option(help="The npm package's file, fetched elsewhere; by default npm fetches it.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Obtain OHIF, once: about 50 MB are fetched with npm, checked, and unpacked into 11 MB."""
+    from apps.calibrated_ensemble.commands.viewer import run_viewer_install
+
+    run_viewer_install(folder, tarball=tarball, as_json=as_json)
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
@@ -199,7 +263,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if _was_interrupted(error):
             status = INTERRUPTED
-        elif isinstance(error, DamagedGenerationError | FloatingPointError | OSError):
+        elif isinstance(error, DamagedGenerationError | UnreachableError | FloatingPointError | OSError):
             return _end(FAILURE, error)
         else:
             raise

@@ -16,6 +16,7 @@ from monailabel.config import settings as server_settings
 from monailabel.datastore.dicom import DICOMwebClientX
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
@@ -175,6 +176,9 @@ class PacsClient:
             UnreachableError: the PACS does not answer.
             InputError: it refuses the object.
         """
+        if not getattr(dataset, "preamble", None):
+            # Without one the client sends no DICOM file, which Orthanc takes and nobody can read back.
+            dataset.preamble = bytes(128)
         with self._explained(f"object {dataset.SOPInstanceUID}"):
             answer = self._client.store_instances([dataset])
         failed = answer.get("FailedSOPSequence")
@@ -213,9 +217,9 @@ class PacsClient:
             raise UnreachableError(
                 f"{self.url}: the PACS does not answer ({type(error).__name__}); check that it runs and can be reached"
             ) from error
-        except ValueError as error:
-            if isinstance(error, InputError):
-                raise
+        except InputError:
+            raise
+        except (ValueError, InvalidDicomError) as error:
             raise InputError(
                 f"{self.url}: answers {what} with no DICOM ({error}); is the URL the root of DICOMweb?"
             ) from error

@@ -63,7 +63,9 @@ class SegmentationCatalogue:
     def __init__(self, path: Path, client: PacsClient):
         self._path = path
         self._client = client
-        self._known = self._read()
+        self._read_at: int | None = None
+        self._known: dict[str, SegmentationFacts] = {}
+        self._take_up()
 
     def describe(self, stored: Iterable[StoredSegmentation]) -> tuple[list[Described], dict[str, str]]:
         """Give the facts of objects, and for each whose header cannot be used the reason, by its series.
@@ -72,13 +74,9 @@ class SegmentationCatalogue:
             UnreachableError: the PACS does not answer.
         """
         listed = list(stored)
-        missing = [one for one in listed if one.uid not in self._known]
-        failed: dict[str, str] = {}
-        if missing:
-            self._known |= self._read()
-            missing = [one for one in missing if one.uid not in self._known]
-            fetched, failed = self._fetch(missing)
-            self._add(fetched)
+        self._take_up()
+        fetched, failed = self._fetch([one for one in listed if one.uid not in self._known])
+        self._add(fetched)
         return [Described(one, self._known[one.uid]) for one in listed if one.uid in self._known], failed
 
     def add(self, stored: StoredSegmentation, facts: SegmentationFacts) -> None:
@@ -120,17 +118,21 @@ class SegmentationCatalogue:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._path.with_suffix(".lock")):
-            self._known = self._known | self._read() | dict(facts)
+            self._take_up()
+            self._known |= facts
             write_text(self._path, _FILE.dump_json(self._known, indent=1).decode())
 
-    def _read(self) -> dict[str, SegmentationFacts]:
+    def _take_up(self) -> None:
+        """Add what another process has found out since this one last looked."""
         try:
-            return _FILE.validate_json(self._path.read_bytes())
+            changed_at = self._path.stat().st_mtime_ns
+            if changed_at != self._read_at:
+                self._known |= _FILE.validate_json(self._path.read_bytes())
+                self._read_at = changed_at
         except FileNotFoundError:
-            return {}
+            return
         except ValidationError:
             logger.warning("%s: is damaged; it is made again from the PACS", self._path)
-            return {}
 
 
 def _facts(header: Dataset) -> SegmentationFacts:
