@@ -25,21 +25,23 @@ class RunningServer:
         studies: the studies folder, or URL of a PACS.
         folder: for the server's log and the client's files.
         conf: settings of the app, key to value.
+        port: where it listens; a free one by default.
     """
 
-    def __init__(self, studies: Path | str, folder: Path, conf: dict[str, str]):
+    def __init__(self, studies: Path | str, folder: Path, conf: dict[str, str], *, port: int = 0):
         self.studies = Path(studies)
         self.workspace = Path(conf["workspace"]) if "workspace" in conf else Path(studies) / ".calibrated_ensemble"
         self.log = folder / f"server-{time.time_ns()}.log"
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CALIBRATED_ENSEMBLE_")}
         environment |= {"OMP_NUM_THREADS": "1", "MONAI_LABEL_SESSION_PATH": str(folder / "sessions")}
         command = [sys.executable, "-m", "monailabel.main", "start_server"]
-        command += ["--app", str(APP), "--studies", str(studies), "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--app", str(APP), "--studies", str(studies), "--host", "127.0.0.1", "--port", str(self.port)]
         for key, value in conf.items():
             command += ["--conf", key, value]
         with self.log.open("wb") as log:

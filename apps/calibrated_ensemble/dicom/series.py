@@ -71,7 +71,8 @@ def series_grid(headers: Sequence[Dataset]) -> SeriesGrid:
             missing, or a tilted gantry.
     """
     where = _one_series(headers)
-    plane, positions = _one_plane(headers, where), _positions(headers, where)
+    uids = _instance_uids(headers, where)
+    plane, positions = _one_plane(headers, where), _numbers(headers, "ImagePositionPatient", 3, where)
     row, column = plane.orientation[:3], plane.orientation[3:]
     normal = np.cross(row, column)
     order = np.argsort(positions @ normal, kind="stable")
@@ -83,7 +84,7 @@ def series_grid(headers: Sequence[Dataset]) -> SeriesGrid:
     grid = SeriesGrid(
         series_uid=str(headers[0].SeriesInstanceUID),
         frame_of_reference_uid=_one_value(headers, "FrameOfReferenceUID", where),
-        sop_instance_uids=tuple(str(headers[index].SOPInstanceUID) for index in order),
+        sop_instance_uids=tuple(uids[index] for index in order),
         shape=(plane.columns, plane.rows, len(headers)),
         affine=RAS_TO_LPS @ lps,
     )
@@ -199,13 +200,18 @@ def _one_plane(headers: Sequence[Dataset], where: str) -> _Plane:
     return _Plane(orientation, spacings[0], int(sizes[0][0, 0]), int(sizes[1][0, 0]))
 
 
-def _positions(headers: Sequence[Dataset], where: str) -> np.ndarray:
-    return _numbers(headers, "ImagePositionPatient", 3, where)
+def _instance_uids(headers: Sequence[Dataset], where: str) -> list[str]:
+    uids = [str(header.get("SOPInstanceUID") or "") for header in headers]
+    if "" in uids or len(set(uids)) < len(uids):
+        raise InputError(
+            f"{where}: has {len(uids)} images and {len(set(uids) - {''})} SOPInstanceUIDs; give each image once"
+        )
+    return uids
 
 
 def _numbers(headers: Sequence[Dataset], keyword: str, count: int, where: str) -> np.ndarray:
     """Values of an attribute, shape (images, count)."""
-    rows = [np.atleast_1d(np.asarray(_value(header, keyword), dtype=np.float64)) for header in headers]
+    rows = [_value(header, keyword) for header in headers]
     for header, row in zip(headers, rows, strict=True):
         if row.shape != (count,) or not np.isfinite(row).all():
             raise InputError(
@@ -215,12 +221,12 @@ def _numbers(headers: Sequence[Dataset], keyword: str, count: int, where: str) -
     return np.stack(rows)
 
 
-def _value(header: Dataset, keyword: str) -> object:
+def _value(header: Dataset, keyword: str) -> np.ndarray:
+    """Numbers of an attribute; NaN or none where it is absent or holds something else."""
     try:
-        value = header.get(keyword)
-    except ValueError:  # pydicom decodes on access, and this is no number
-        return np.nan
-    return np.nan if value is None or value == "" else value
+        return np.atleast_1d(np.asarray(header.get(keyword), dtype=np.float64))
+    except ValueError:
+        return np.empty(0)
 
 
 def _one_value(headers: Sequence[Dataset], keyword: str, where: str) -> str:
@@ -242,9 +248,9 @@ def _slice_gap(headers: Sequence[Dataset], along: np.ndarray, where: str) -> flo
             )
         return float(along[-1] - along[0]) / (len(along) - 1)
     for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-        value = float(np.asarray(_value(headers[0], keyword), dtype=np.float64))
-        if value > 0:
-            return value
+        value = _value(headers[0], keyword)
+        if value.size == 1 and value[0] > 0:
+            return float(value[0])
     raise InputError(
         f"{where}: has one image without SliceThickness; send it with the thickness of the slice in millimetres"
     )

@@ -120,6 +120,7 @@ def test_names_keep_their_letters(character_set: str, tmp_path: Path) -> None:
     dataset = segmentation_dataset(label, headers, labels={"Geschwür": 1}, colours={"Geschwür": (1, 2, 3)})
     dataset.save_as(tmp_path / "seg.dcm", write_like_original=False)
     read = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert read.SpecificCharacterSet == "ISO_IR 192"
     assert (str(read.PatientName), read.SegmentSequence[0].SegmentLabel) == ("Müller^Jürgen", "Geschwür")
     np.testing.assert_array_equal(read_segmentation(read, series_grid(headers), labels={"Geschwür": 1}), label)
 

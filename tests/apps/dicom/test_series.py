@@ -11,7 +11,9 @@ from highdicom.frame import encode_frame
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
+from pydicom.tag import Tag
 from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from apps.calibrated_ensemble.dicom.series import read_headers, read_series, series_grid
@@ -124,6 +126,12 @@ DAMAGE: dict[str, tuple[Callable[[list[Dataset]], object], str]] = {
     "no extent": (
         lambda headers: [setattr(header, "PixelSpacing", [0, 1]) for header in headers],
         "spacing [0.0, 1.0], which are no grid",
+    ),
+    "an image twice": (lambda headers: headers.append(headers[2]), "has 7 images and 6 SOPInstanceUIDs; give each"),
+    "no name": (lambda headers: delattr(headers[1], "SOPInstanceUID"), "has 6 images and 5 SOPInstanceUIDs"),
+    "a position that is no number": (
+        lambda headers: headers[2].add(RawDataElement(Tag(0x0020, 0x0032), "DS", 8, b"a\\b\\c ", 0, False, True)),
+        "has no geometry, ImagePositionPatient holds 0 numbers, not 3",
     ),
     "a repetition": (
         lambda headers: change(headers, "ImagePositionPatient", headers[3].ImagePositionPatient),
