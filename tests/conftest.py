@@ -1,6 +1,12 @@
-"""Threads: tests and the servers and trainings that they start share few cores."""
+"""Tests and the servers and trainings that they start share few cores: threads and time are short."""
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# How long an example takes says nothing where several tests run at once.
+settings.register_profile("shared cores", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared cores")

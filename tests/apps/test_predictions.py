@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from apps.calibrated_ensemble import predictions
-from apps.calibrated_ensemble.heatmap_infer import HeatmapInfer, probability_bands
+from apps.calibrated_ensemble.heatmap_infer import HeatmapInfer, probability_bands, probability_levels
 from apps.calibrated_ensemble.predictions import Predictor
-from apps.calibrated_ensemble.segmentation_infer import SegmentationInfer
+from apps.calibrated_ensemble.segmentation_infer import SegmentationInfer, names_by_place
 from lib.ensemble import Prediction
 from lib.errors import InputError, NotTrainedError
 from lib.task import Task, task_from
@@ -79,7 +79,8 @@ def test_the_label_file_holds_the_tasks_values_on_the_scans_grid(task: Task, pre
     np.testing.assert_array_equal(np.asanyarray(image.dataobj), expected)
     assert image.get_data_dtype() == np.uint8
     np.testing.assert_allclose(image.affine, AFFINE)
-    assert params["label_names"] == {"anterior": 4, "posterior": 9}
+    named = {value: name for name, value in params["label_names"].items()}
+    assert (named[4], named[9]) == ("anterior", "posterior")
     assert params["volumes_mm3"] == {"anterior": 10 * 12.0, "posterior": 7 * 12.0}
     assert params["generation"] == "first"
     # 2 sum(h p) / (sum(h) + sum(p)) with h constant inside p and 0 outside is 2 h / (h + 1).
@@ -116,6 +117,19 @@ def test_bands_show_the_most_probable_class(
     bands = np.asanyarray(nib.load(file).dataobj)
     np.testing.assert_array_equal(bands, np.array([0, 8, 4])[np.digitize(np.arange(27).reshape(3, 3, 3), [10, 20])])
     assert params["label_names"]["80 %"] == 8
+
+
+def test_every_value_up_to_the_highest_has_a_name_and_that_of_its_class() -> None:
+    assert names_by_place({"b": 2, "a": 1}) == {"a": 1, "b": 2}
+    assert names_by_place({"late": 4, "early": 2}) == {"unused 1": 1, "early": 2, "unused 3": 3, "late": 4}
+
+
+@pytest.mark.parametrize("levels", [1, 255])
+def test_levels_are_within_half_a_step(levels: int) -> None:
+    h = np.linspace(0, 1, 1001)
+    rounded = probability_levels(h, levels)
+    assert np.abs(rounded / levels - h).max() <= 0.5 / levels + 1e-6
+    assert (rounded[0], rounded[-1]) == (0, levels)
 
 
 def test_bands_round_to_the_nearest_tenth() -> None:

@@ -39,7 +39,7 @@ def test_without_labels_training_ends_with_the_reason(
 ) -> None:
     workspace = Workspace(tmp_path / "workspace")
     engine = open_database(workspace.database_path)
-    trainers = make_trainers(task, workspace=workspace, engine=engine, device="cpu")
+    trainers = make_trainers(task, workspace=workspace, engine=engine, device="cpu", store_heatmaps=False)
     assert next(iter(trainers)) == "ensemble"
     store = StudiesFolder(str(tmp_path / "studies"), review=lambda *_: ReviewedLabel(Path("never")), auto_reload=False)
     with pytest.raises(SystemExit) as caught, one_line_failure():

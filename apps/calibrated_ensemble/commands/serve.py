@@ -79,7 +79,7 @@ def server_command(choice: Choice, *, host: str, port: int) -> list[str]:
     studies = choice.studies or ""
     if not is_url(studies):
         studies = str(Path(studies).absolute())
-    settings = choice.settings.model_dump(mode="json", exclude_none=True)
+    settings = choice.settings.model_dump(mode="json", exclude_unset=True)
     if choice.settings.workspace is not None:
         settings["workspace"] = str(choice.settings.workspace.expanduser().absolute())
     if Path(choice.settings.task).is_file():
