@@ -1,0 +1,181 @@
+"""An annotator's browser: what is clicked and drawn in it, and what is then on screen."""
+
+import base64
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import BrowserContext, Page
+
+from tests.apps.running_server import wait_for
+from tests.apps.viewer.annotation_site import StoredSeries
+
+SCREENSHOTS = Path(__file__).resolve().parents[3] / "build" / "screenshots"
+OPEN_SECONDS = 90
+
+# The label on screen: for each image its SOPInstanceUID and the pixels.
+LABEL = """() => {
+  const { cache, metaData } = window.cornerstone;
+  const [segmentation] = window.cornerstoneTools.segmentation.state.getSegmentations();
+  if (!segmentation) return null;
+  const { imageIds, volumeId } = segmentation.representationData.Labelmap;
+  return (imageIds ?? cache.getVolume(volumeId).imageIds).map(id => {
+    const image = cache.getImage(id);
+    const { sopInstanceUID } = metaData.get('sopCommonModule', image.referencedImageId);
+    const { rows, columns } = metaData.get('imagePlaneModule', image.referencedImageId);
+    let text = '';
+    for (const value of image.voxelManager.getScalarData()) text += String.fromCharCode(value);
+    return [sopInstanceUID, rows, columns, btoa(text)];
+  });
+}"""
+
+# The volumes drawn in the viewport, from below to above.
+DRAWN = """() => window.cornerstone.getRenderingEngines()[0].getViewports()[0].getActors()
+  .map(({ referencedId, actor }) => [referencedId, actor.getVisibility()])"""
+
+FOCUS = "() => [...window.cornerstone.getRenderingEngines()[0].getViewports()[0].getCamera().focalPoint]"
+
+CLEAR = """() => {
+  const { segmentation } = window.cornerstoneTools;
+  const [{ segmentationId, representationData }] = segmentation.state.getSegmentations();
+  for (const id of representationData.Labelmap.imageIds)
+    window.cornerstone.cache.getImage(id).voxelManager.getScalarData().fill(0);
+  segmentation.triggerSegmentationEvents.triggerSegmentationDataModified(segmentationId);
+}"""
+
+SEGMENTS = """() => Object.values(window.cornerstoneTools.segmentation.state.getSegmentations()[0].segments)
+  .map(({ segmentIndex, label }) => [segmentIndex, label])"""
+
+# Each shortcut is a text with a field behind it.
+LISTED_SHORTCUTS = """dialog => [...dialog.querySelectorAll('input')]
+  .map(input => [input.parentElement.parentElement.innerText.trim(), input.value])"""
+
+IS_READY = "() => document.querySelector('#ce-doing')?.hidden && document.querySelector('#ce-submit')"
+ACTIVE_TOOL = "() => window.cornerstoneTools.ToolGroupManager.getToolGroup('default').getActivePrimaryMouseButtonTool()"
+
+
+class AnnotatorPage:
+    """One page of one browser.
+
+    Attributes:
+        page: Playwright's.
+        asked: address of every request so far.
+        failures: exceptions that nothing caught.
+    """
+
+    def __init__(self, context: BrowserContext, url: str):
+        self.page: Page = context.new_page()
+        self.asked: list[str] = []
+        self.failures: list[str] = []
+        self._url = url
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.failures.append(str(error)))
+
+    @property
+    def client(self) -> str:
+        """By which name the server knows this browser."""
+        return self.page.inner_text("#ce-client")
+
+    @property
+    def series(self) -> str:
+        """SeriesInstanceUID in the page's address."""
+        match = re.search(r"SeriesInstanceUIDs=([0-9.]+)", self.page.url)
+        assert match, self.page.url
+        return match[1]
+
+    def open_worklist(self) -> None:
+        self.page.goto(f"{self._url}/viewer/")
+        self.page.wait_for_selector("#ce-counts")
+
+    def open(self, series: StoredSeries) -> None:
+        """Open a scan by its address and wait for prediction and heatmap."""
+        address = f"StudyInstanceUIDs={series.study}&SeriesInstanceUIDs={series.uid}"
+        self.page.goto(f"{self._url}/viewer/calibrated-ensemble?{address}")
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the scan on screen has its prediction and heatmap."""
+        self.page.wait_for_function(IS_READY, timeout=1000 * OPEN_SECONDS)
+        assert self.text("ce-problem") == ""
+
+    def wait_until_saved(self, uid: str) -> None:
+        """Wait until the next scan is open, or the server's warnings about this one are shown."""
+        done = "uid => !location.search.includes(uid) || !document.querySelector('#ce-warnings').hidden"
+        self.page.wait_for_function(done, arg=uid, timeout=1000 * OPEN_SECONDS)
+
+    def wait_for_scan_after(self, uid: str) -> None:
+        """Wait until another scan than this one is open and ready."""
+        self.page.wait_for_url(lambda url: "SeriesInstanceUIDs" in url and uid not in url, timeout=60_000)
+        self.wait_until_ready()
+
+    def text(self, element: str) -> str:
+        """What an element says."""
+        return self.page.locator(f"#{element}").text_content() or ""
+
+    def figure(self, class_name: str, figure: str) -> str:
+        """A cell of the table of classes: predicted, now, added or removed."""
+        return self.page.inner_text(f"tr[data-class='{class_name}'] td[data-figure='{figure}']")
+
+    def label(self) -> dict[str, np.ndarray]:
+        """The label on screen, by SOPInstanceUID."""
+        images: list[tuple[str, int, int, str]] = self.page.evaluate(LABEL)
+        return {
+            uid: np.frombuffer(base64.b64decode(text), np.uint8).reshape(rows, columns)
+            for uid, rows, columns, text in images
+        }
+
+    def drawn(self) -> list[Any]:
+        """Identifier and visibility of what the viewport draws, from below to above."""
+        return self.page.evaluate(DRAWN)
+
+    def draw(self, tool: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Draw with a tool of OHIF from place to place, in fractions of the viewport, until the label has changed."""
+        before = self.label()
+        self.page.click(f"[data-cy='{tool}-btn']")
+        self.page.wait_for_function(f"({ACTIVE_TOOL})().startsWith('{'Circular' + tool}')")
+        box = self.page.locator("[data-cy='viewport-pane']").bounding_box()
+        assert box
+        (x0, y0), (x1, y1) = ((box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end))
+        self.page.mouse.move(x0, y0)
+        self.page.mouse.down()
+        self.page.mouse.move(x1, y1, steps=8)
+        self.page.mouse.up()
+        self.wait_for_label(lambda label: not same(label, before), what=f"{tool} to change the label")
+
+    def clear_label(self) -> None:
+        """Erase everything, as a tool of OHIF would, slice by slice."""
+        self.page.evaluate(CLEAR)
+
+    def focus(self) -> list[float]:
+        """The point in the middle of the viewport, LPS millimetres."""
+        return self.page.evaluate(FOCUS)
+
+    def segments(self) -> dict[int, str]:
+        """The classes that can be drawn, by their number."""
+        return {int(number): name for number, name in self.page.evaluate(SEGMENTS)}
+
+    def listed_shortcuts(self) -> dict[str, str]:
+        """OHIF's list of shortcuts: what each does, and its keys."""
+        self.page.locator("[data-cy='undefined-btn']").last.click()
+        self.page.get_by_role("menuitem", name="Preferences").click()
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_text("Hotkeys").wait_for()
+        return dict(dialog.evaluate(LISTED_SHORTCUTS))
+
+    def wait_for_figure(self, class_name: str, figure: str, condition: Callable[[str], bool]) -> None:
+        """Wait for a cell of the table of classes."""
+        wait_for(lambda: condition(self.figure(class_name, figure)), seconds=20, what=f"{figure} of {class_name}")
+
+    def wait_for_label(self, condition: Callable[[dict[str, np.ndarray]], bool], *, what: str) -> None:
+        wait_for(lambda: condition(self.label()), seconds=20, what=what)
+
+    def screenshot(self, name: str) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    """Whether two labels are the same, pixel by pixel."""
+    return a.keys() == b.keys() and all(np.array_equal(a[uid], b[uid]) for uid in a)

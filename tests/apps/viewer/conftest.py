@@ -1,0 +1,74 @@
+"""One site and one browser for all tests of the viewer; each test has browsers of its own memory."""
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from apps.calibrated_ensemble.viewer_files import ViewerFiles
+from tests.apps.viewer.annotation_site import AnnotationSite
+from tests.apps.viewer.annotator_page import AnnotatorPage
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=ARGUMENTS, ignore_default_args=["--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def started_site(
+    chromium: Browser, viewer: ViewerFiles, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AnnotationSite]:
+    site = AnnotationSite(tmp_path_factory.mktemp("site"))
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def site(started_site: AnnotationSite) -> AnnotationSite:
+    """The site; nobody has a scan."""
+    started_site.free_all()
+    return started_site
+
+
+@pytest.fixture
+def annotators(site: AnnotationSite, chromium: Browser) -> Iterator[Callable[[], AnnotatorPage]]:
+    """Gives another annotator's browser each time; in the end, nothing may have been asked of another machine."""
+    pages: list[AnnotatorPage] = []
+
+    def another() -> AnnotatorPage:
+        context = chromium.new_context(viewport={"width": 1500, "height": 950}, accept_downloads=True)
+        pages.append(AnnotatorPage(context, site.url))
+        return pages[-1]
+
+    yield another
+    local = (f"{site.url}/", "data:", "blob:")
+    elsewhere = [url for page in pages for url in page.asked if not url.startswith(local)]
+    failures = [failure for page in pages for failure in page.failures]
+    for page in pages:
+        page.page.context.close()
+    assert not elsewhere
+    assert not failures
+
+
+@pytest.fixture
+def annotator(annotators: Callable[[], AnnotatorPage]) -> AnnotatorPage:
+    return annotators()

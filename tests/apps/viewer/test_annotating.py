@@ -1,0 +1,189 @@
+"""A scan in the viewer: prediction and heatmap appear, the label is corrected, and nothing of it is lost."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+
+from tests.apps.running_server import wait_for
+from tests.apps.viewer.annotation_site import AnnotationSite, label_of_file
+from tests.apps.viewer.annotator_page import AnnotatorPage, same
+from tests.apps.viewer.phantom_series import GEOMETRIES
+from tests.apps.viewer.trained_workspace import LESION, ORGAN
+
+OPEN_BAR_SECONDS = 10
+# In fractions of the viewport: outside the phantom's organ, and across its middle.
+CORNER = (0.2, 0.15), (0.3, 0.15)
+MIDDLE = (0.4, 0.5), (0.6, 0.5)
+
+
+def count(label: dict[str, np.ndarray], value: int) -> int:
+    return sum(int((image == value).sum()) for image in label.values())
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_the_prediction_appears_by_itself_voxel_for_voxel(
+    site: AnnotationSite, annotator: AnnotatorPage, geometry: str
+) -> None:
+    series = site.by_geometry[geometry]
+    expected = label_of_file(site.prediction(series.uid), series)
+    annotator.open_worklist()
+    start = time.monotonic()
+    annotator.open(series)
+    print(f"open to prediction and heatmap: {time.monotonic() - start:.1f} s (bar {OPEN_BAR_SECONDS} s)")
+    annotator.screenshot(f"prediction {geometry}")
+    assert same(annotator.label(), expected)
+    assert count(expected, ORGAN) > 1000
+    assert count(expected, LESION) > 0
+    assert annotator.figure("organ", "now") == annotator.figure("organ", "predicted") != "–"
+    assert annotator.figure("organ", "added") == annotator.figure("organ", "removed") == "–"
+
+
+def test_the_heatmap_lies_below_the_label_and_never_changes_it(site: AnnotationSite, annotator: AnnotatorPage) -> None:
+    series = site.by_geometry["ascending"]
+    annotator.open(series)
+    before = annotator.label()
+    heatmap = f"heatmap of {series.uid}"
+    assert annotator.drawn()[1] == [heatmap, True]
+    assert len(annotator.drawn()) == 3
+    annotator.page.select_option("#ce-heatmap-class", "lesion")
+    annotator.page.locator("#ce-opacity").fill("0.8")
+    annotator.page.locator("#ce-threshold").fill("0.3")
+    annotator.screenshot("heatmap of the lesion")
+    annotator.page.keyboard.press("m")
+    annotator.page.wait_for_function("() => !document.querySelector('#ce-heatmap').checked")
+    assert annotator.drawn()[1] == [heatmap, False]
+    annotator.screenshot("heatmap off")
+    annotator.page.check("#ce-heatmap")
+    assert annotator.drawn()[1] == [heatmap, True]
+    assert same(annotator.label(), before)
+
+
+def test_the_probability_under_the_cursor_is_told(site: AnnotationSite, annotator: AnnotatorPage) -> None:
+    annotator.open(site.by_geometry["ascending"])
+    box = annotator.page.locator("[data-cy='viewport-pane']").bounding_box()
+    assert box
+    annotator.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert re.fullmatch(r"Under the cursor: (8|9)\d %|Under the cursor: 100 %", annotator.text("ce-probability"))
+    annotator.page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.1 * box["height"])
+    assert re.fullmatch(r"Under the cursor: \d %", annotator.text("ce-probability"))
+    annotator.page.mouse.move(box["x"] + box["width"] + 100, box["y"] + 300)
+    assert annotator.text("ce-probability") == ""
+
+
+def test_uncertain_places_come_one_after_the_other_into_the_middle(
+    site: AnnotationSite, annotator: AnnotatorPage
+) -> None:
+    series = site.by_geometry["oblique"]
+    annotator.open(series)
+    wanted = site.uncertain_places(series.uid)
+    assert len(wanted) > 1
+    assert annotator.text("ce-place") == f"{len(wanted)} places"
+    for number, place in enumerate([*wanted, wanted[0]]):
+        annotator.page.keyboard.press("u")
+        index = number % len(wanted)
+        said = f"{index + 1} of {len(wanted)}, {place['class']}, "
+        annotator.page.wait_for_function(
+            "said => document.querySelector('#ce-place').textContent.startsWith(said)", arg=said
+        )
+        assert annotator.page.input_value("#ce-heatmap-class") == place["class"]
+        assert np.allclose(annotator.focus(), place["lps_mm"], atol=1e-3)
+    annotator.screenshot("uncertain place")
+
+
+def test_strokes_are_counted_undone_and_survive_a_reload(site: AnnotationSite, annotator: AnnotatorPage) -> None:
+    series = site.by_geometry["ascending"]
+    annotator.open(series)
+    predicted = annotator.label()
+    annotator.draw("Brush", *CORNER)
+    annotator.draw("Eraser", *MIDDLE)
+    edited = annotator.label()
+    annotator.wait_for_figure("organ", "added", lambda text: text != "–")
+    annotator.screenshot("brush and eraser")
+    voxel_ml = 1.5 * 1.5 * 3 / 1000
+    for figure, changed in (
+        ("added", sum(((edited[uid] == ORGAN) & (predicted[uid] != ORGAN)).sum() for uid in edited)),
+        ("removed", sum(((edited[uid] != ORGAN) & (predicted[uid] == ORGAN)).sum() for uid in edited)),
+    ):
+        assert changed > 0
+        assert float(annotator.figure("organ", figure)[1:-3]) == pytest.approx(changed * voxel_ml, abs=0.05)
+
+    annotator.draw("Brush", (0.2, 0.85), (0.3, 0.85))
+    annotator.page.keyboard.press("Control+z")
+    annotator.wait_for_label(lambda label: same(label, edited), what="the last stroke to be undone")
+
+    annotator.page.reload()
+    annotator.wait_until_ready()
+    assert "unfinished work" in annotator.text("ce-notice")
+    assert same(annotator.label(), edited)
+    assert annotator.figure("organ", "added") != "–"
+
+
+def test_a_new_prediction_asks_before_it_replaces_edits_and_can_be_undone(
+    site: AnnotationSite, annotator: AnnotatorPage
+) -> None:
+    annotator.open(site.by_geometry["descending"])
+    predicted = annotator.label()
+    annotator.draw("Brush", *CORNER)
+    edited = annotator.label()
+    annotator.wait_for_figure("organ", "added", lambda text: text != "–")
+
+    annotator.page.click("#ce-predict")
+    annotator.screenshot("question")
+    annotator.page.click("#ce-no")
+    assert same(annotator.label(), edited)
+
+    annotator.page.click("#ce-predict")
+    annotator.page.click("#ce-yes")
+    annotator.wait_for_label(lambda label: same(label, predicted), what="the prediction to be there again")
+    annotator.wait_until_ready()
+    assert annotator.figure("organ", "added") == "–"
+    annotator.page.keyboard.press("Control+z")
+    annotator.wait_for_label(lambda label: same(label, edited), what="the edits to be there again")
+
+
+def test_what_leads_astray_is_not_offered(site: AnnotationSite, annotator: AnnotatorPage) -> None:
+    annotator.open(site.by_geometry["ascending"])
+    annotator.page.keyboard.press("a")
+    for words in ("Export", "Download", "Add segment", "Rename", "Delete"):
+        assert annotator.page.get_by_text(words).locator("visible=true").count() == 0, words
+    assert annotator.page.is_hidden("[data-cy^='segmentation-collapsed-more-btn']")
+    assert (
+        annotator.page.locator("[data-cy='LabelmapSlicePropagation-btn'], [data-cy='MarkerLabelmap-btn']").count() == 0
+    )
+    assert annotator.segments() == {ORGAN: "organ", LESION: "lesion"}
+
+
+def test_shortcuts_are_listed_by_ohif_and_clash_with_none_of_its_own(
+    site: AnnotationSite, annotator: AnnotatorPage
+) -> None:
+    annotator.open(site.by_geometry["ascending"])
+    listed = annotator.listed_shortcuts()
+    annotator.screenshot("shortcuts")
+    assert {"Next uncertain place", "Heatmap on and off", "Submit the label", "Next scan", "Undo"} <= set(listed)
+    assert len(set(listed.values())) == len(listed)
+
+
+def test_a_scan_without_a_lease_is_not_annotated(site: AnnotationSite, annotator: AnnotatorPage) -> None:
+    series = site.by_geometry["coronal"]
+    site.lease(series.uid, "Dr. Lee (00000000)").raise_for_status()
+    address = f"StudyInstanceUIDs={series.study}&SeriesInstanceUIDs={series.uid}"
+    annotator.page.goto(f"{site.url}/viewer/calibrated-ensemble?{address}")
+    annotator.page.wait_for_selector("#ce-problem:not([hidden])")
+    assert "Dr. Lee (00000000) has this scan" in annotator.text("ce-problem")
+    assert annotator.page.is_disabled("#ce-submit")
+    annotator.screenshot("with somebody else")
+
+
+def test_a_lease_that_was_lost_meanwhile_is_told(site: AnnotationSite, annotator: AnnotatorPage) -> None:
+    series = site.by_geometry["ascending"]
+    annotator.open(series)
+    site.free_all()
+    site.lease(series.uid, "Dr. Lee (00000000)").raise_for_status()
+    annotator.page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+    annotator.page.wait_for_selector("#ce-lost:not([hidden])")
+    assert "Dr. Lee (00000000) has this scan" in annotator.text("ce-lost")
+    site.free_all()
+    annotator.page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+    wait_for(lambda: annotator.text("ce-lost") == "", seconds=20, what="the lease to be back")
