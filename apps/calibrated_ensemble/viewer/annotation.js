@@ -120,6 +120,11 @@ export class Annotation {
     this.#set({ doing: 'Looking for the next scan', problem: '' });
     try {
       const next = await takeNextScan(this.#client);
+      // The server comes back to what it served before when it has nothing else.
+      if (next?.series === this.#series) {
+        this.#set({ doing: '', notice: 'This is the last scan: all others are labelled or with somebody else.' });
+        return;
+      }
       await this.release();
       if (warnings) leaveNotice(`The label of “${title}” is saved.`);
       if (next) openScan(next);

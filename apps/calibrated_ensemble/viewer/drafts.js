@@ -32,13 +32,13 @@ export class Drafts {
     return finished(this.#store('readonly').get(series));
   }
 
-  /** Keep a draft; the write has begun when this returns, so that it outlives a page that closes. */
+  /** Keep a draft. */
   save(draft) {
-    return finished(this.#store('readwrite').put(draft));
+    return this.#write(store => store.put(draft));
   }
 
   remove(series) {
-    return finished(this.#store('readwrite').delete(series));
+    return this.#write(store => store.delete(series));
   }
 
   /** @returns {Promise<string[]>} the series that have a draft */
@@ -48,6 +48,14 @@ export class Drafts {
 
   #store(mode) {
     return this.#database.transaction(STORE, mode).objectStore(STORE);
+  }
+
+  #write(change) {
+    const store = this.#store('readwrite');
+    const request = change(store);
+    // Committed here and now, the write outlives a page that closes before its answer comes.
+    store.transaction.commit();
+    return finished(request);
   }
 }
 

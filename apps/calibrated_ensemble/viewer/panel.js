@@ -20,7 +20,11 @@ export function makePanel(annotation, client) {
     heatmapControls(annotation),
     submitPart(annotation),
   ];
-  return element('section', { id: 'ce-panel', className: 'ce', aria: { label: 'Annotation' } }, ...parts);
+  const panel = element('section', { id: 'ce-panel', className: 'ce', aria: { label: 'Annotation' } }, ...parts);
+  // OHIF's shortcuts rest while a field has the focus; after a click on one, the annotator goes on with the keyboard.
+  panel.addEventListener('pointerup', ({ target }) => target.matches('input') && target.blur());
+  panel.addEventListener('change', ({ target }) => target.matches('select') && target.blur());
+  return panel;
 }
 
 /**

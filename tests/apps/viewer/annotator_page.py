@@ -48,9 +48,12 @@ CLEAR = """() => {
 SEGMENTS = """() => Object.values(window.cornerstoneTools.segmentation.state.getSegmentations()[0].segments)
   .map(({ segmentIndex, label }) => [segmentIndex, label])"""
 
-# Each shortcut is a text with a field behind it.
-LISTED_SHORTCUTS = """dialog => [...dialog.querySelectorAll('input')]
-  .map(input => [input.parentElement.parentElement.innerText.trim(), input.value])"""
+# A shortcut's row is the largest element around its field that has no other field; its name stands in it or before it.
+LISTED_SHORTCUTS = """dialog => [...dialog.querySelectorAll('input')].map(input => {
+  let row = input;
+  while (row.parentElement.querySelectorAll('input').length === 1) row = row.parentElement;
+  return [row.innerText?.trim() || row.previousElementSibling?.innerText.trim(), input.value];
+})"""
 
 IS_READY = "() => document.querySelector('#ce-doing')?.hidden && document.querySelector('#ce-submit')"
 ACTIVE_TOOL = "() => window.cornerstoneTools.ToolGroupManager.getToolGroup('default').getActivePrimaryMouseButtonTool()"
@@ -67,6 +70,9 @@ class AnnotatorPage:
 
     def __init__(self, context: BrowserContext, url: str):
         self.page: Page = context.new_page()
+        # Files that the browser has are kept from test to test; what the viewer remembers is not.
+        origin = {"origin": url, "storageTypes": "local_storage,indexeddb"}
+        context.new_cdp_session(self.page).send("Storage.clearDataForOrigin", origin)
         self.asked: list[str] = []
         self.failures: list[str] = []
         self._url = url
@@ -135,12 +141,9 @@ class AnnotatorPage:
         before = self.label()
         self.page.click(f"[data-cy='{tool}-btn']")
         self.page.wait_for_function(f"({ACTIVE_TOOL})().startsWith('{'Circular' + tool}')")
-        box = self.page.locator("[data-cy='viewport-pane']").bounding_box()
-        assert box
-        (x0, y0), (x1, y1) = ((box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end))
-        self.page.mouse.move(x0, y0)
+        self.hover(*start)
         self.page.mouse.down()
-        self.page.mouse.move(x1, y1, steps=8)
+        self.hover(*end, steps=8)
         self.page.mouse.up()
         self.wait_for_label(lambda label: not same(label, before), what=f"{tool} to change the label")
 
@@ -158,11 +161,28 @@ class AnnotatorPage:
 
     def listed_shortcuts(self) -> dict[str, str]:
         """OHIF's list of shortcuts: what each does, and its keys."""
-        self.page.locator("[data-cy='undefined-btn']").last.click()
+        self.page.locator("[data-cy='undefined-btn'][aria-haspopup='menu']").last.click()
         self.page.get_by_role("menuitem", name="Preferences").click()
         dialog = self.page.get_by_role("dialog")
         dialog.get_by_text("Hotkeys").wait_for()
         return dict(dialog.evaluate(LISTED_SHORTCUTS))
+
+    def hover(self, x: float, y: float, *, steps: int = 1) -> None:
+        """Move the cursor, in fractions of the viewport."""
+        box = self.page.locator("[data-cy='viewport-pane']").bounding_box()
+        assert box
+        self.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=steps)
+
+    def slide(self, slider: str, fraction: float) -> None:
+        """Click on a slider, in fractions of its length."""
+        box = self.page.locator(f"#{slider}").bounding_box()
+        assert box
+        self.page.mouse.click(box["x"] + fraction * box["width"], box["y"] + box["height"] / 2)
+
+    def probability(self) -> int | None:
+        """Percent under the cursor, as the panel says; None when it says nothing."""
+        match = re.fullmatch(r"Under the cursor: (\d+) %", self.text("ce-probability"))
+        return int(match[1]) if match else None
 
     def wait_for_figure(self, class_name: str, figure: str, condition: Callable[[str], bool]) -> None:
         """Wait for a cell of the table of classes."""

@@ -1,16 +1,18 @@
 """One site and one browser for all tests of the viewer; each test has browsers of its own memory."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_playwright
 
 from apps.calibrated_ensemble.viewer_files import ViewerFiles
 from tests.apps.viewer.annotation_site import AnnotationSite
 from tests.apps.viewer.annotator_page import AnnotatorPage
 
 CHROMIUM = shutil.which("chromium")
+# Rendered by the processor: larger windows are slow.
+WINDOW = ViewportSize(width=1200, height=800)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -49,26 +51,26 @@ def site(started_site: AnnotationSite) -> AnnotationSite:
     return started_site
 
 
+@pytest.fixture(scope="package")
+def contexts(chromium: Browser) -> list[BrowserContext]:
+    """Two browsers that know nothing of each other."""
+    return [chromium.new_context(viewport=WINDOW, accept_downloads=True) for _ in range(2)]
+
+
 @pytest.fixture
-def annotators(site: AnnotationSite, chromium: Browser) -> Iterator[Callable[[], AnnotatorPage]]:
-    """Gives another annotator's browser each time; in the end, nothing may have been asked of another machine."""
-    pages: list[AnnotatorPage] = []
-
-    def another() -> AnnotatorPage:
-        context = chromium.new_context(viewport={"width": 1500, "height": 950}, accept_downloads=True)
-        pages.append(AnnotatorPage(context, site.url))
-        return pages[-1]
-
-    yield another
+def annotators(site: AnnotationSite, contexts: list[BrowserContext]) -> Iterator[list[AnnotatorPage]]:
+    """Two annotators; nothing that they do may go wrong unnoticed or ask another machine for anything."""
+    pages = [AnnotatorPage(context, site.url) for context in contexts]
+    yield pages
     local = (f"{site.url}/", "data:", "blob:")
     elsewhere = [url for page in pages for url in page.asked if not url.startswith(local)]
     failures = [failure for page in pages for failure in page.failures]
     for page in pages:
-        page.page.context.close()
+        page.page.close()
     assert not elsewhere
     assert not failures
 
 
 @pytest.fixture
-def annotator(annotators: Callable[[], AnnotatorPage]) -> AnnotatorPage:
-    return annotators()
+def annotator(annotators: list[AnnotatorPage]) -> AnnotatorPage:
+    return annotators[0]

@@ -12,7 +12,7 @@ from tests.apps.viewer.annotator_page import AnnotatorPage, same
 from tests.apps.viewer.phantom_series import GEOMETRIES
 from tests.apps.viewer.trained_workspace import VALUES
 
-SUBMIT_BAR_SECONDS = 3
+OPEN_BAR_SECONDS, SUBMIT_BAR_SECONDS = 10, 3
 CORNER = (0.2, 0.15), (0.3, 0.2)
 MIDDLE = (0.4, 0.5), (0.6, 0.55)
 
@@ -34,11 +34,21 @@ def assert_arrived(site: AnnotationSite, series: StoredSeries, on_screen: dict[s
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
-def test_the_label_on_screen_arrives_voxel_for_voxel(
+def test_prediction_and_label_travel_voxel_for_voxel(
     site: AnnotationSite, annotator: AnnotatorPage, geometry: str
 ) -> None:
     series = site.new_series(geometry)
+    expected = label_of_file(site.prediction(series.uid), series)
+    assert all(any((image == value).any() for image in expected.values()) for value in VALUES.values())
+    start = time.monotonic()
     annotator.open(series)
+    print(f"{geometry}: open to prediction and heatmap in {time.monotonic() - start:.1f} s (bar {OPEN_BAR_SECONDS} s)")
+    annotator.screenshot(f"prediction {geometry}")
+    assert same(annotator.label(), expected)
+    for class_name in VALUES:
+        assert annotator.figure(class_name, "now") == annotator.figure(class_name, "predicted")
+        assert annotator.figure(class_name, "predicted").endswith(" %")
+        assert annotator.figure(class_name, "added") == annotator.figure(class_name, "removed") == "\N{EN DASH}"
     annotator.draw("Brush", *CORNER)
     annotator.draw("Eraser", *MIDDLE)
     on_screen = annotator.label()

@@ -1,10 +1,5 @@
 """The worklist, and annotators who share it."""
 
-from collections.abc import Callable
-from threading import Barrier, Thread
-
-import pytest
-
 from tests.apps.running_server import wait_for
 from tests.apps.viewer.annotation_site import AnnotationSite
 from tests.apps.viewer.annotator_page import AnnotatorPage
@@ -67,24 +62,23 @@ def test_a_scan_of_another_annotator_cannot_be_opened_and_says_whose_it_is(
 
 
 def test_two_browsers_that_ask_at_once_get_different_scans(
-    site: AnnotationSite, annotators: Callable[[], AnnotatorPage]
+    site: AnnotationSite, annotators: list[AnnotatorPage]
 ) -> None:
-    pages = [annotators(), annotators()]
-    for page in pages:
+    for page in annotators:
         page.open_worklist()
-    for page in pages:
+    for page in annotators:
         page.page.evaluate("() => document.querySelector('#ce-next').click()")
-    for page in pages:
+    for page in annotators:
         page.page.wait_for_url("**SeriesInstanceUIDs**")
-    for page in pages:
+    for page in annotators:
         page.wait_until_ready()
-    assert len({page.series for page in pages}) == 2
+    assert len({page.series for page in annotators}) == 2
     held = {scan["id"]: scan["leased_to"] for scan in site.worklist()["scans"] if scan["leased_to"]}
-    assert held == {page.series: page.client for page in pages}
+    assert held == {page.series: page.client for page in annotators}
 
 
-def test_two_browsers_never_hold_the_same_scan(site: AnnotationSite, annotators: Callable[[], AnnotatorPage]) -> None:
-    first, second = annotators(), annotators()
+def test_two_browsers_never_hold_the_same_scan(site: AnnotationSite, annotators: list[AnnotatorPage]) -> None:
+    first, second = annotators
     series = site.by_geometry["ascending"]
     second.open_worklist()
     first.open(series)
@@ -116,11 +110,9 @@ def test_a_new_name_keeps_the_scans(site: AnnotationSite, annotator: AnnotatorPa
 
 
 def test_an_empty_list_says_so(site: AnnotationSite, annotator: AnnotatorPage) -> None:
-    annotator.open(site.by_geometry["ascending"])
     for scan in site.worklist()["scans"]:
         site.lease(scan["id"], LEE)
-    annotator.page.click("#ce-next")
-    annotator.page.wait_for_url("**/worklist.html")
+    annotator.open_worklist()
     annotator.page.wait_for_selector("#ce-empty")
     assert "Unlabelled scans that annotators have at present" in annotator.text("ce-empty")
     assert ", 0 left" in annotator.text("ce-counts")
@@ -128,3 +120,14 @@ def test_an_empty_list_says_so(site: AnnotationSite, annotator: AnnotatorPage) -
     annotator.page.click("#ce-next")
     annotator.page.wait_for_load_state("networkidle")
     assert annotator.page.url.endswith("/worklist.html")
+
+
+def test_who_has_the_last_scan_stays_with_it(site: AnnotationSite, annotator: AnnotatorPage) -> None:
+    series = site.by_geometry["ascending"]
+    annotator.open(series)
+    for scan in site.worklist()["scans"]:
+        site.lease(scan["id"], LEE)
+    annotator.page.click("#ce-next")
+    annotator.page.get_by_text("This is the last scan").wait_for()
+    assert annotator.series == series.uid
+    assert site.lease(series.uid, LEE).status_code == 409
