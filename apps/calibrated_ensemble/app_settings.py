@@ -1,5 +1,7 @@
 """Settings of the app: `--conf key value` of the server, else environment variables, else defaults."""
 
+import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ WORKSPACE_NAME = ".calibrated_ensemble"
 """Default workspace inside a folder of studies; MONAI Label lists neither hidden files nor folders as scans."""
 
 DEFAULT_PACS_FILTER = {"Modality": ["CT", "MR"]}
+_PACS_FILTER = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
 
 # MONAI Label itself reads this key from the same pairs.
 _OWNED_BY_MONAI_LABEL = frozenset({"server_mode"})
@@ -84,17 +87,25 @@ def pacs_filter(server_settings: Settings) -> Mapping[str, str | Sequence[str]]:
         InputError: the setting is no DICOM keyword with its value or values.
     """
     # Its own default is CT alone, so that only a filter that was set counts.
-    if "MONAI_LABEL_DICOMWEB_SEARCH_FILTER" not in server_settings.model_fields_set:
+    if _PACS_FILTER not in server_settings.model_fields_set:
         return DEFAULT_PACS_FILTER
     given = server_settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER
     for keyword, value in given.items():
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, list) or not values or not all(isinstance(one, str) for one in values):
             raise InputError(
-                f"MONAI_LABEL_DICOMWEB_SEARCH_FILTER: {keyword} is {value!r}; give one text or a list of texts, "
+                f"{_PACS_FILTER}: {keyword} is {value!r}; give one text or a list of texts, "
                 'such as {"Modality": ["CT", "MR"]}'
             )
     return given
+
+
+def hand_on_pacs_filter(search_filter: Mapping[str, str | Sequence[str]]) -> None:
+    """Have the background processes that this process starts list the same scans as it does.
+
+    MONAI Label hands all its settings to them, where its own default looks like a filter that was set.
+    """
+    os.environ[_PACS_FILTER] = json.dumps(search_filter)
 
 
 def workspace_folder(settings: AppSettings, studies: str) -> Path:

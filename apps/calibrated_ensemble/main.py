@@ -20,7 +20,13 @@ from monailabel.interfaces.tasks.train import TrainTask
 # not imported here: the server's /reload would give this file another copy of it than all other modules have.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from apps.calibrated_ensemble.app_settings import is_url, open_workspace, pacs_filter, read_app_settings
+from apps.calibrated_ensemble.app_settings import (
+    hand_on_pacs_filter,
+    is_url,
+    open_workspace,
+    pacs_filter,
+    read_app_settings,
+)
 from apps.calibrated_ensemble.background_processes import (
     become_server,
     end_with_server,
@@ -141,6 +147,7 @@ class CalibratedEnsembleApp(MONAILabelApp):
         super().server_mode(mode)
         if mode:
             self._server = become_server()
+            hand_on_pacs_filter(pacs_filter(server_settings))
             add_routes(
                 self._settings,
                 datastore=self._datastore,

@@ -45,7 +45,7 @@ def phantom(index: int) -> Phantom:
 def series_of(index: int) -> list[pydicom.Dataset]:
     return series_datasets(
         phantom(index).scan,
-        modality="CT",
+        modality=("CT", "MR")[index % 2],
         patient_id=f"MRN-{index}",
         patient_name=f"Sensitive^Name{index}",
         entropy=f"pacs loop {index}",
