@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lib.ensemble import Ensemble, Prediction
-from lib.heatmap import combine_votes
+from lib.member_outputs import MemberOutputs
 from lib.network import build_network
 from lib.plan import Shape, window_for
 from lib.volume import SUFFIXES, Volume, read_scan
@@ -56,10 +56,17 @@ class PlainLoop:
                 logits = sliding_window_inference(tensor, window, 4, member, overlap=0.5, mode="gaussian")
                 softmax.append(logits[0].softmax(dim=0).numpy())
         by_fold = np.stack(softmax).reshape(task.fold_count, len(task.offsets), *softmax[0].shape)
-        heatmap = combine_votes(by_fold.argmax(axis=2).astype(np.uint8), generation.calibration.coefficients)
-        served = by_fold[:, task.offsets.index(0.0)].mean(axis=0)
+        mean = by_fold.mean(axis=0)
+        outputs = MemberOutputs(
+            by_fold.argmax(axis=2).astype(np.uint8),
+            by_fold[:, task.offsets.index(0.0)],
+            joint_segmentations=mean.argmax(axis=1).astype(np.uint8),
+            member_softmax=mean[:, 1:],
+        )
+        heatmap = generation.calibration.heatmap(outputs)
         invert = self._ensemble.preprocessing.invert
-        return Prediction(invert(served, like=image).argmax(axis=0).astype(np.uint8), invert(heatmap, like=image))
+        served = invert(outputs.probabilities, like=image)
+        return Prediction(served.argmax(axis=0).astype(np.uint8), invert(heatmap, like=image))
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from monai.networks.nets import SegResNetDS
@@ -94,6 +95,16 @@ class CrossValidation:
         """Digest of everything that the member depends on."""
         return self._keys(fold, weight)[-1]
 
+    def member_path(self, fold: Fold, weight: LossWeight) -> Path:
+        """File of the member's weights, whether it is trained or not."""
+        return self._store.path(self.member_key(fold, weight))
+
+    def varied(self, folds: Sequence[Fold], task: Task) -> "CrossValidation":
+        """Give the same with other folds and settings."""
+        return CrossValidation(
+            folds, task=task, plan=self.plan, store=self._store, device=self.device, progress=self._progress
+        )
+
     def is_trained(self, weight: LossWeight) -> bool:
         """Whether the members of all folds at this loss weight are there."""
         return all(self._store.has(self.member_key(fold, weight)) for fold in self.folds)
@@ -176,7 +187,8 @@ class CrossValidation:
                 "scans": [scan.digest for scan in fold.training],
                 "labels": list(self.task.labels.items()),
                 "plan": self.plan.model_dump(mode="json", exclude={"window_size"}),
-                "network": self.task.network.model_dump(mode="json"),
+                # A setting that is new keeps the members that were trained without it.
+                "network": self.task.network.model_dump(mode="json", exclude_defaults=True),
                 "training": self.task.training.model_dump(mode="json"),
                 "seed": self.task.seed,
                 "fold": fold.number,

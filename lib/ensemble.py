@@ -1,22 +1,26 @@
 """A published generation at work: from a scan to its segmentation and heatmap."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
 
+from lib.calibration import Calibration
 from lib.devices import choose_device, mixed_precision
+from lib.dropout import fix_dropout
 from lib.generation import Generation
-from lib.heatmap import combine_votes
 from lib.inference import predict_logits
+from lib.member_outputs import Extra, MemberOutputs
+from lib.method import Method
 from lib.network import build_network
 from lib.onednn import use_onednn
 from lib.preprocessing import Preprocessing
-from lib.task import FoldCombination
 from lib.volume import Volume
 
 # Every one of them holds the activations of a window.
@@ -36,22 +40,8 @@ class Prediction:
     heatmap: np.ndarray
 
 
-@dataclass(frozen=True)
-class MemberOutputs:
-    """What the members make of one preprocessed scan.
-
-    Attributes:
-        segmentations: class indices, uint8 (F, K, x, y, z), one for each fold and offset; with
-            `folds: vote` F is 1, the ensemble of all folds.
-        probabilities: mean softmax of the folds at w^DSC, float32 (C + 1, x, y, z).
-    """
-
-    segmentations: np.ndarray
-    probabilities: np.ndarray
-
-
 class Ensemble:
-    """All members of a generation and its coefficients, in memory.
+    """All members of a generation and its calibration, in memory.
 
     Args:
         generation: published generation; its files are compared with the manifest first.
@@ -90,7 +80,7 @@ class Ensemble:
         task = self.generation.task
         image = self.preprocessing.scan(scan)
         outputs = self.run_members(image)
-        heatmap = combine_votes(outputs.segmentations, self.generation.calibration.coefficients)
+        heatmap = self.generation.calibration.heatmap(outputs)
         heatmap = np.clip(self.preprocessing.invert(heatmap, like=image), 0.0, 1.0)
         probabilities = self.preprocessing.invert(outputs.probabilities, like=image)
         segmentation = probabilities.argmax(axis=0).astype(np.uint8)
@@ -99,26 +89,37 @@ class Ensemble:
             heatmap *= region.array > 0
         return Prediction(segmentation, heatmap)
 
-    def run_members(self, image: MetaTensor) -> MemberOutputs:
+    def run_members(self, image: MetaTensor, calibrations: Sequence[Calibration] | None = None) -> MemberOutputs:
         """Run all members over a scan that went through `preprocessing`.
 
         Args:
             image: float32 (1, x, y, z).
+            calibrations: what the outputs are for; the generation's own when None.
         """
+        wanted = [self.generation.calibration] if calibrations is None else calibrations
+        extras = reduce(or_, (calibration.extras for calibration in wanted), Extra.NONE)
         tensor = torch.as_tensor(image.array).to(self._device)
-        by_offset = [
-            [members[number] for members in self._members] for number in range(len(self.generation.task.offsets))
-        ]
+        offsets = self.generation.task.offsets
+        by_offset = [[members[number] for members in self._members] for number in range(len(offsets))]
         outputs = self._run(tensor, [member for members in by_offset for member in members])
-        segmentations = []
-        for offset, members in zip(self.generation.task.offsets, by_offset, strict=True):
-            of_folds, mean = _reduce(itertools.islice(outputs, len(members)))
+        segmentations, joint_segmentations, member_softmax = [], [], []
+        for offset, members in zip(offsets, by_offset, strict=True):
+            softmax = torch.stack(list(itertools.islice(outputs, len(members))))
+            segmentations.append(_class_indices(softmax))
             if offset == 0.0:
-                served = mean.cpu().numpy()
-            if self.generation.task.folds is FoldCombination.VOTE:
-                of_folds = mean.argmax(dim=0, keepdim=True)
-            segmentations.append(of_folds.to(torch.uint8).cpu().numpy())
-        return MemberOutputs(np.stack(segmentations, axis=1), served)
+                served = softmax.cpu().numpy()
+            if extras:
+                mean = softmax.mean(dim=0)
+                if Extra.JOINT_SEGMENTATIONS in extras:
+                    joint_segmentations.append(_class_indices(mean[None])[0])
+                if Extra.MEMBER_SOFTMAX in extras:
+                    member_softmax.append(mean[1:].cpu().numpy())
+        return MemberOutputs(
+            np.stack(segmentations, axis=1),
+            served,
+            joint_segmentations=np.stack(joint_segmentations) if joint_segmentations else None,
+            member_softmax=np.stack(member_softmax) if member_softmax else None,
+        )
 
     def _run(self, image: torch.Tensor, members: Sequence[torch.nn.Module]) -> Iterator[torch.Tensor]:
         """Give the softmax (C + 1, x, y, z) of each member, in their order."""
@@ -136,14 +137,12 @@ class Ensemble:
             generation.task.network, class_count=len(generation.task.labels), spacing=generation.plan.spacing
         )
         network.load_state_dict(generation.load_member(fold, offset))
+        if generation.method is Method.DROPOUT:
+            fix_dropout(network, generation.task.network.dropout, seed=fold)
         use_onednn(network, self._device)
         return network.to(self._device).eval()
 
 
-def _reduce(softmaxes: Iterable[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give the segmentation of each fold (F, x, y, z) and the mean softmax (C + 1, x, y, z)."""
-    segmentations, total = [], torch.zeros(())
-    for softmax in softmaxes:
-        segmentations.append(softmax.argmax(dim=0))
-        total = total.to(softmax.device) + softmax
-    return torch.stack(segmentations), total / len(segmentations)
+def _class_indices(softmax: torch.Tensor) -> np.ndarray:
+    """Give the class with the largest softmax, uint8 (F, x, y, z), of softmax (F, C + 1, x, y, z)."""
+    return softmax.argmax(dim=1).to(torch.uint8).cpu().numpy()

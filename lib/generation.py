@@ -7,6 +7,7 @@ import pickle
 import platform
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,34 +17,38 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 
 from lib.atomic import atomic_folder
+from lib.calibration import Calibration
+from lib.calibrations import CALIBRATIONS
 from lib.digest import digest_file
 from lib.errors import DamagedGenerationError
+from lib.method import Method
+from lib.out_of_fold_statistics import OutOfFoldStatistics
 from lib.plan import Plan
 from lib.task import Task
-from lib.vote_patterns import PatternCounts
 
 _MANIFEST = "manifest.json"
+_STATISTICS = "statistics.npz"
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What cross-validation found.
+class Findings:
+    """What training and cross-validation found.
 
     Attributes:
         w_dsc: loss weight with the best mean DSC, one per class.
-        counts: vote-pattern counts over all labelled scans.
-        coefficients: float64 (C, K), one row per class, one column per offset.
-        folds: patient to fold.
+        statistics: what calibrations are fitted to, over all labelled scans; of no scan for a baseline.
+        calibration: that of the task's `heatmap`.
+        folds: patient to fold; for a baseline, whose networks have seen all patients, that of the
+            cross-validation beside it.
         typical_volumes: mean volume of each class in mm3, over the labelled scans that hold it.
         metrics: cross-validated figures, see `lib.ensemble_training`.
     """
 
     w_dsc: tuple[float, ...]
-    counts: PatternCounts
-    coefficients: np.ndarray
+    statistics: OutOfFoldStatistics
+    calibration: Calibration
     folds: Mapping[str, int]
     typical_volumes: tuple[float, ...]
     metrics: Mapping[str, Any]
@@ -56,28 +61,37 @@ class Generation:
     Attributes:
         id: time of publication and the first digits of `key`.
         key: digest of what it depends on: labels, scans and settings.
+        method: how its networks were made to differ.
+        labels_digest: digest of the labelled scans and their classes; equal for generations that can be compared.
         path: its folder.
         task: settings it was trained with.
         plan: preprocessing it was trained with.
-        calibration: see `Calibration`.
+        findings: see `Findings`.
     """
 
     id: str
     key: str
+    method: Method
+    labels_digest: str
     path: Path
     task: Task
     plan: Plan
-    calibration: Calibration = field(repr=False)
+    findings: Findings = field(repr=False)
+
+    @property
+    def calibration(self) -> Calibration:
+        """Turns the members' outputs into the heatmap."""
+        return self.findings.calibration
 
     @property
     def typical_volumes(self) -> tuple[float, ...]:
         """Mean volume of each class in mm3, over the labelled scans that hold it."""
-        return self.calibration.typical_volumes
+        return self.findings.typical_volumes
 
     @property
     def metrics(self) -> Mapping[str, Any]:
         """Cross-validated figures."""
-        return self.calibration.metrics
+        return self.findings.metrics
 
     def load_member(self, fold: int, offset: int) -> dict[str, torch.Tensor]:
         """Weights of one member.
@@ -110,9 +124,11 @@ def publish_generation(
     folder: Path,
     *,
     key: str,
+    method: Method,
+    labels_digest: str,
     task: Task,
     plan: Plan,
-    calibration: Calibration,
+    findings: Findings,
     members: Sequence[Sequence[Path]],
 ) -> Generation:
     """Write a generation into `folder`, whole or not at all.
@@ -120,9 +136,11 @@ def publish_generation(
     Args:
         folder: where generations are kept.
         key: digest of what the generation depends on.
+        method: how its networks were made to differ.
+        labels_digest: digest of the labelled scans and their classes.
         task: its settings.
         plan: its preprocessing.
-        calibration: what cross-validation found.
+        findings: what training and cross-validation found.
         members: weight files, `members[fold][offset]`; linked where the file system can, else copied.
 
     Raises:
@@ -140,22 +158,25 @@ def publish_generation(
         _write_json(
             temporary / "calibration.json",
             {
-                "w_dsc": calibration.w_dsc,
+                "w_dsc": findings.w_dsc,
                 "offsets": task.offsets,
-                "coefficients": calibration.coefficients.tolist(),
-                "typical_volumes": calibration.typical_volumes,
+                "heatmap": task.heatmap,
+                "fitted": findings.calibration.model_dump(mode="json"),
+                "typical_volumes": findings.typical_volumes,
             },
         )
-        _write_json(temporary / "folds.json", dict(calibration.folds))
-        _write_json(temporary / "metrics.json", dict(calibration.metrics))
+        _write_json(temporary / "folds.json", dict(findings.folds))
+        _write_json(temporary / "metrics.json", dict(findings.metrics))
         # Written in one go, since a zip file that meets a full disk complains once more when it is discarded.
         buffer = io.BytesIO()
-        np.savez(buffer, **calibration.counts.to_arrays())
-        (temporary / "pattern_counts.npz").write_bytes(buffer.getbuffer())
+        np.savez_compressed(buffer, **findings.statistics.to_arrays())
+        (temporary / _STATISTICS).write_bytes(buffer.getbuffer())
         files = sorted(path for path in temporary.rglob("*") if path.is_file())
         manifest = {
             "id": generation,
             "key": key,
+            "method": method,
+            "labels_digest": labels_digest,
             "created": now.isoformat(timespec="seconds"),
             "seed": task.seed,
             "versions": _versions(),
@@ -172,29 +193,32 @@ def read_generation(path: Path) -> Generation:
         DamagedGenerationError: a file is missing or unreadable.
     """
     manifest = _read_json(path / _MANIFEST)
-    fitted = _read_json(path / "calibration.json")
+    calibration = _read_json(path / "calibration.json")
     try:
-        with np.load(path / "pattern_counts.npz", allow_pickle=False) as counts:
-            patterns = PatternCounts.from_arrays(counts)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DamagedGenerationError(f"{path / 'pattern_counts.npz'}: cannot be read ({error}); train again") from error
+        with np.load(path / _STATISTICS, allow_pickle=False) as arrays:
+            statistics = OutOfFoldStatistics.from_arrays(arrays)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise DamagedGenerationError(f"{path / _STATISTICS}: cannot be read ({error}); train again") from error
     try:
+        task = Task.model_validate(_read_json(path / "task.json"))
         return Generation(
             id=manifest["id"],
             key=manifest["key"],
+            method=Method(manifest["method"]),
+            labels_digest=manifest["labels_digest"],
             path=path,
-            task=Task.model_validate(_read_json(path / "task.json")),
+            task=task,
             plan=Plan.model_validate(_read_json(path / "plan.json")),
-            calibration=Calibration(
-                w_dsc=tuple(fitted["w_dsc"]),
-                counts=patterns,
-                coefficients=np.asarray(fitted["coefficients"], dtype=np.float64),
+            findings=Findings(
+                w_dsc=tuple(calibration["w_dsc"]),
+                statistics=statistics,
+                calibration=CALIBRATIONS[calibration["heatmap"]].model_validate(calibration["fitted"]),
                 folds=_read_json(path / "folds.json"),
-                typical_volumes=tuple(fitted["typical_volumes"]),
+                typical_volumes=tuple(calibration["typical_volumes"]),
                 metrics=_read_json(path / "metrics.json"),
             ),
         )
-    except (KeyError, TypeError, ValidationError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedGenerationError(f"{path}: its settings cannot be read ({reason}); train again") from error
 

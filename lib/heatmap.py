@@ -1,11 +1,24 @@
-"""Calibrated probabilities from the members' votes (Eq. 3 of the paper)."""
+"""Calibrated probabilities from the members' votes (Eq. 3 of the paper) or their softmax."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 
 import numpy as np
 
 from lib.vote_patterns import MAX_MEMBERS, vote_codes
 
+FAINTEST = 0.01
+"""Softmax below this is left out of fits and is 0 in heatmaps: it is nearly all of a scan and says nothing."""
+
 # A quarter of a million voxels of eight members stay in the processor's cache between the passes.
 _CHUNK = 1 << 18
+
+
+class FoldCombination(StrEnum):
+    """Whether the heatmap is the mean of the folds' heatmaps, or the folds are averaged first and vote as one."""
+
+    MEAN = "mean"
+    VOTE = "vote"
 
 
 def combine_votes(segmentations: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
@@ -53,6 +66,61 @@ def combine_votes(segmentations: np.ndarray, coefficients: np.ndarray) -> np.nda
                 probability += table[vote_codes(fold, index + 1)]
             heatmap[index, start + places] = probability
     return heatmap.reshape(classes, *grid)
+
+
+def combine_softmax(softmax: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Weight the softmax of the members: `h_c = sum_k a_ck p_kc`.
+
+    A voxel where every member gives a class less than `FAINTEST` gets exactly 0 there. Sums outside
+    [0, 1], which only unconstrained coefficients give, are clipped.
+
+    Args:
+        softmax: of K members, 0..1, shape (K, C, *grid).
+        coefficients: a_ck, finite, shape (C, K).
+
+    Returns:
+        Probability of each foreground class, float32 in [0, 1], shape (C, *grid).
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+    """
+    if softmax.shape[1::-1] != coefficients.shape:
+        raise ValueError(f"softmax has shape {softmax.shape}; coefficients of shape {coefficients.shape} do not fit")
+    heatmap = np.zeros(softmax.shape[1:], np.float32)
+    for of_class, a, p in zip(heatmap, coefficients, np.moveaxis(softmax, 1, 0), strict=True):
+        places = p.max(axis=0) >= FAINTEST
+        of_class[places] = np.clip(a @ p[:, places], 0, 1)
+    return heatmap
+
+
+def map_softmax(softmax: np.ndarray, curves: Sequence[Callable[[np.ndarray], np.ndarray] | None]) -> np.ndarray:
+    """Put the softmax of each fold on a curve of its class, and average over the folds.
+
+    A fold that gives a class less than `FAINTEST` adds 0 there: the curves were not fitted to so little.
+
+    Args:
+        softmax: of F folds, background first, 0..1, shape (F, C + 1, *grid).
+        curves: for each foreground class, from softmax (n,) to probabilities (n,); None makes the class 0.
+
+    Returns:
+        Probability of each foreground class, float32 in [0, 1], shape (C, *grid).
+
+    Raises:
+        ValueError: there is not one curve for each foreground class.
+    """
+    folds, classes, *grid = softmax.shape
+    if classes != len(curves) + 1:
+        raise ValueError(
+            f"softmax has shape {softmax.shape}; {len(curves)} curves need (folds, {len(curves) + 1}, *grid)"
+        )
+    heatmap = np.zeros((len(curves), *grid), np.float32)
+    for index, curve in enumerate(curves):
+        if curve is None:
+            continue
+        for fold in softmax[:, index + 1]:
+            places = fold >= FAINTEST
+            heatmap[index][places] += curve(fold[places]) / folds
+    return np.minimum(heatmap, 1, out=heatmap)
 
 
 def _probability_of_each_pattern(coefficients: np.ndarray) -> np.ndarray:

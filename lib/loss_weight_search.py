@@ -34,7 +34,7 @@ def search_w_dsc(cross_validation: CrossValidation, *, folder: Path, progress: P
         weights = [(weight,) * classes for weight in sorted(candidates)]
         cross_validation.train(weights)
         for weight in weights:
-            evaluations = evaluate_out_of_fold(cross_validation, [weight], folder=folder, progress=progress)
+            evaluations = evaluate_out_of_fold(cross_validation, [weight], served=0, folder=folder, progress=progress)
             dice[weight[0]] = mean_dice(evaluations)[0]
         best = [_best(dice, number) for number in range(classes)]
         candidates = {weight + step for weight in best for step in (-_STEP, _STEP)} - dice.keys()

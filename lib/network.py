@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from monai.networks.nets import SegResNetDS
 
+from lib.dropout import add_dropout
 from lib.presets import NetworkSettings
 
 
@@ -12,7 +13,7 @@ def build_network(settings: NetworkSettings, *, class_count: int, spacing: Seque
     """Build an untrained member (paper, section 3.2).
 
     Args:
-        settings: filters and blocks.
+        settings: filters, blocks and dropout.
         class_count: foreground classes C; the network gives C + 1 logits per voxel, background first.
         spacing: millimetres along each axis; axes with thick slices are downsampled later.
 
@@ -30,5 +31,7 @@ def build_network(settings: NetworkSettings, *, class_count: int, spacing: Seque
         dsdepth=1,
         resolution=tuple(spacing),
     )
+    if settings.dropout > 0:
+        add_dropout(network, settings.dropout)
     # Channels last trains faster with few filters on CPU (benchmarks/training_step.py).
     return network.to(memory_format=torch.channels_last_3d)

@@ -3,6 +3,8 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,12 @@ from monai.metrics import compute_dice
 from monai.networks.utils import one_hot
 
 from lib.atomic import atomic_path
-from lib.cross_validation import CrossValidation, Fold, LossWeight
+from lib.cross_validation import CrossValidation, LossWeight
 from lib.digest import digest_settings
 from lib.inference import predict_logits
+from lib.out_of_fold_statistics import OutOfFoldStatistics, reduce_outputs
 from lib.prepared_scans import PreparedScan
 from lib.progress import Progress
-from lib.vote_patterns import PatternCounts, count_patterns
 
 
 @dataclass(frozen=True)
@@ -28,23 +30,35 @@ class ScanEvaluation:
         fold: the fold whose members have not seen it.
         dice: DSC of each member, float64 (K, C), on the network's grid; NaN where a class is
             neither labelled nor predicted.
-        counts: vote-pattern counts (paper, Eq. 2).
+        file: holds the DSC, and the statistics, which are too many to have in memory for all scans.
     """
 
     name: str
     fold: int
     dice: np.ndarray
-    counts: PatternCounts
+    file: Path
+
+    @property
+    def statistics(self) -> OutOfFoldStatistics:
+        """What calibrations are fitted to, read from the file."""
+        with np.load(self.file, allow_pickle=False) as stored:
+            return OutOfFoldStatistics.from_arrays(stored)
 
 
 def evaluate_out_of_fold(
-    cross_validation: CrossValidation, weights: Sequence[LossWeight], *, folder: Path, progress: Progress
+    cross_validation: CrossValidation,
+    weights: Sequence[LossWeight],
+    *,
+    served: int,
+    folder: Path,
+    progress: Progress,
 ) -> list[ScanEvaluation]:
     """Evaluate the members at K loss weights on the scans of their fold, one scan in memory at a time.
 
     Args:
         cross_validation: with trained members at these loss weights.
         weights: the K loss weights; the order is that of the bits of a vote pattern.
+        served: which of them is w^DSC.
         folder: where the evaluation of each scan is kept, so that an interrupted one resumes.
         progress: told of every scan.
     """
@@ -55,12 +69,13 @@ def evaluate_out_of_fold(
         members: list[torch.nn.Module] = []
         keys = [cross_validation.member_key(fold, weight) for weight in weights]
         for scan in fold.validation:
-            path = folder / f"{digest_settings([keys, window, scan.digest])[:40]}.npz"
+            path = folder / f"{digest_settings([keys, served, window, scan.digest])[:40]}.npz"
             if not path.exists():
                 members = members or [cross_validation.load(fold, weight) for weight in weights]
-                segmentations = _segment(members, scan, cross_validation)
-                _write(path, _evaluate(segmentations, scan, fold, class_count=len(cross_validation.task.labels)))
-            evaluations.append(_read(path, scan, fold))
+                dice, statistics = _evaluate(members, scan, served=served, cross_validation=cross_validation)
+                _write(path, dice, statistics)
+            with np.load(path, allow_pickle=False) as stored:
+                evaluations.append(ScanEvaluation(scan.name, fold.number, stored["dice"], path))
             progress("cross-validation", len(evaluations), total)
     return evaluations
 
@@ -73,36 +88,31 @@ def mean_dice(evaluations: Sequence[ScanEvaluation]) -> np.ndarray:
         return np.where(present, dice, 0.0).sum(axis=0) / present.sum(axis=0)
 
 
-def sum_counts(evaluations: Sequence[ScanEvaluation]) -> PatternCounts:
-    """Vote-pattern counts of all scans together."""
-    total = evaluations[0].counts
-    for evaluation in evaluations[1:]:
-        total = total + evaluation.counts
-    return total
+def sum_statistics(evaluations: Sequence[ScanEvaluation]) -> OutOfFoldStatistics:
+    """Statistics of all scans together; there is at least one."""
+    return reduce(add, (evaluation.statistics for evaluation in evaluations))
 
 
-def _segment(
-    members: Sequence[Callable[[torch.Tensor], torch.Tensor]], scan: PreparedScan, cross_validation: CrossValidation
-) -> np.ndarray:
+def _evaluate(
+    members: Sequence[Callable[[torch.Tensor], torch.Tensor]],
+    scan: PreparedScan,
+    *,
+    served: int,
+    cross_validation: CrossValidation,
+) -> tuple[np.ndarray, OutOfFoldStatistics]:
     image = torch.from_numpy(np.array(scan.image))[None].to(cross_validation.device)
-    segmentations = [predict_logits(member, image, plan=cross_validation.plan).argmax(dim=0) for member in members]
-    segmentation = torch.stack(segmentations).to(torch.uint8).cpu().numpy()
-    if scan.region is not None:
-        segmentation *= scan.region
-    return segmentation
-
-
-def _evaluate(segmentations: np.ndarray, scan: PreparedScan, fold: Fold, *, class_count: int) -> ScanEvaluation:
-    label = np.array(scan.label)
+    softmax, segmentations = [], []
+    for member in members:
+        logits = predict_logits(member, image, plan=cross_validation.plan)
+        segmentations.append(logits.argmax(dim=0).to(torch.uint8).cpu().numpy())
+        softmax.append(logits.softmax(dim=0)[1:].cpu().numpy())
+    label, voted = np.array(scan.label), np.stack(segmentations)
     region = None if scan.region is None else np.array(scan.region)
     if region is not None:
-        label = label * region
-    return ScanEvaluation(
-        name=scan.name,
-        fold=fold.number,
-        dice=np.stack([dice_per_class(one, label, class_count=class_count) for one in segmentations]),
-        counts=count_patterns(segmentations, label, class_count=class_count, region=region),
-    )
+        label, voted = label * region, voted * region
+    class_count = len(cross_validation.task.labels)
+    dice = np.stack([dice_per_class(one, label, class_count=class_count) for one in voted])
+    return dice, reduce_outputs(np.stack(softmax), voted, label, served=served, region=region)
 
 
 def dice_per_class(segmentation: np.ndarray, label: np.ndarray, *, class_count: int) -> np.ndarray:
@@ -123,19 +133,9 @@ def dice_per_class(segmentation: np.ndarray, label: np.ndarray, *, class_count: 
     return np.where(empty, np.nan, dice)
 
 
-def _write(path: Path, evaluation: ScanEvaluation) -> None:
+def _write(path: Path, dice: np.ndarray, statistics: OutOfFoldStatistics) -> None:
     # Written in one go, since a zip file that meets a full disk complains once more when it is discarded.
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, dice=evaluation.dice, **evaluation.counts.to_arrays())
+    np.savez_compressed(buffer, dice=dice, **statistics.to_arrays())
     with atomic_path(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
-
-
-def _read(path: Path, scan: PreparedScan, fold: Fold) -> ScanEvaluation:
-    with np.load(path, allow_pickle=False) as stored:
-        return ScanEvaluation(
-            name=scan.name,
-            fold=fold.number,
-            dice=stored["dice"],
-            counts=PatternCounts.from_arrays(stored),
-        )

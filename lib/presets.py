@@ -24,6 +24,8 @@ class NetworkSettings(BaseModel):
     """Filters of the first stage; every further stage doubles them."""
     blocks_down: tuple[Positive, ...]
     """Residual blocks of each encoder stage."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which a channel is dropped in training."""
 
 
 class TrainingSettings(BaseModel):

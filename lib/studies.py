@@ -150,12 +150,12 @@ def prepare_studies(
             the output cannot be written. Nothing has been written then, except in the last case.
     """
     images, output = Path(images).absolute(), Path(output).absolute()
-    files = _source(images)
-    label_files = _source(Path(labels).absolute()) if labels else {}
-    region_files = _source(Path(regions).absolute()) if regions else {}
+    files = files_by_name(images)
+    label_files = files_by_name(Path(labels).absolute()) if labels else {}
+    region_files = files_by_name(Path(regions).absolute()) if regions else {}
     if region_files and not region_tag:
         raise InputError(f"{regions}: region masks need the tag that the task gives under `region`, such as kidney")
-    scans = _scans_of(files, label_files or region_files, where=images)
+    scans = name_scans(files, label_files or region_files, where=images)
     available = sorted(set(scans) & set(label_files))
     if label_files and not available:
         example = next(iter(label_files.values()))
@@ -182,6 +182,56 @@ def prepare_studies(
     return Prepared(len(scans), len(available), tuple(chosen), tuple(kept), len(masks))
 
 
+def files_by_name(folder: Path) -> dict[str, Path]:
+    """List the images of a folder by their names without suffix, in the order of the names.
+
+    Raises:
+        InputError: the folder is missing or holds no image, or two files have the same name.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give a folder of {', '.join(SUFFIXES)} files")
+    files = _distinct(folder)
+    if not files:
+        raise InputError(f"{folder}: holds no {', '.join(SUFFIXES)} files; give a folder that does")
+    return files
+
+
+def name_scans(files: Mapping[str, Path], labels: Iterable[str], *, where: Path) -> dict[str, Path]:
+    """Name the scans of a data set: as their files (Decathlon), or without the channel (nnU-Net).
+
+    Args:
+        files: scans, from `files_by_name`.
+        labels: names of the labels or region masks; none when there are none.
+        where: the folder, for messages.
+
+    Returns:
+        Scans by the name that their label has or would have.
+
+    Raises:
+        InputError: a scan has several channels.
+    """
+    labels = set(labels)
+    channels = {name: match for name in files if (match := _CHANNEL.match(name))}
+    if labels & set(files) or len(channels) < len(files):
+        return dict(files)
+    counts = Counter(match["scan"] for match in channels.values())
+    if labels:
+        is_nnunet = bool(labels & set(counts))
+    else:
+        # Numbered scans such as scan_0001, scan_0002 are many channels of one case at first sight.
+        starts = sum(match["channel"] == "0000" for match in channels.values())
+        is_nnunet = starts == len(counts) and (len(counts) > 1 or len(files) == 1)
+    if not is_nnunet:
+        return dict(files)
+    several = [scan for scan, count in counts.items() if count > 1]
+    if several:
+        raise InputError(
+            f"{where}: {several[0]} has {counts[several[0]]} channels, and a scan is one image; "
+            "give a folder with one channel of each scan"
+        )
+    return {match["scan"]: files[name] for name, match in channels.items()}
+
+
 def _image_files(folder: Path) -> list[Path]:
     return sorted(
         path
@@ -206,39 +256,6 @@ def _newest(folder: Path) -> dict[str, Path]:
     readable = [path for path in _image_files(folder) if path.exists()]
     by_age = sorted(readable, key=lambda path: (path.stat().st_mtime_ns, path.name))
     return dict(sorted({scan_name(path): path for path in by_age}.items()))
-
-
-def _source(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give a folder of {', '.join(SUFFIXES)} files")
-    files = _distinct(folder)
-    if not files:
-        raise InputError(f"{folder}: holds no {', '.join(SUFFIXES)} files; give a folder that does")
-    return files
-
-
-def _scans_of(files: Mapping[str, Path], labels: Iterable[str], *, where: Path) -> dict[str, Path]:
-    """Name the scans: as their files (Decathlon), or without the channel (nnU-Net)."""
-    labels = set(labels)
-    channels = {name: match for name in files if (match := _CHANNEL.match(name))}
-    if labels & set(files) or len(channels) < len(files):
-        return dict(files)
-    counts = Counter(match["scan"] for match in channels.values())
-    if labels:
-        is_nnunet = bool(labels & set(counts))
-    else:
-        # Numbered scans such as scan_0001, scan_0002 are many channels of one case at first sight.
-        starts = sum(match["channel"] == "0000" for match in channels.values())
-        is_nnunet = starts == len(counts) and (len(counts) > 1 or len(files) == 1)
-    if not is_nnunet:
-        return dict(files)
-    several = [scan for scan, count in counts.items() if count > 1]
-    if several:
-        raise InputError(
-            f"{where}: {several[0]} has {counts[several[0]]} channels, and a scan is one image; "
-            "give a folder with one channel of each scan"
-        )
-    return {match["scan"]: files[name] for name, match in channels.items()}
 
 
 def _file_name(name: str, source: Path) -> str:

@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lib.calibrations import CALIBRATIONS
 from lib.errors import InputError
+from lib.heatmap import FoldCombination
+from lib.least_squares import Solver
 from lib.presets import PRESETS, NetworkSettings, TrainingSettings
 
 Millimetres = Annotated[float, Field(gt=0, le=50)]
@@ -19,8 +22,9 @@ _RIGHT = {
     "labels": "class names with their values in the label files, 1 to 255, such as {tumour: 1}",
     "spacing": "three numbers of millimetres above 0 and at most 50, such as [0.8, 0.8, 5.0], or median",
     "w_dsc": "one number per class, such as [-0.5, -1.5], or auto",
-    "offsets": "2 to 11 ascending numbers, 0 among them, such as [-3, -2, -1, 0, 1, 2, 3]",
+    "offsets": "1 to 11 ascending numbers, 0 among them, such as [-3, -2, -1, 0, 1, 2, 3]",
     "fold_count": "a whole number, 2 to 10",
+    "heatmap": f"one of {', '.join(CALIBRATIONS)}",
     "folds": "mean or vote",
     "solver": "nonnegative or unconstrained",
     "region": "the name of a folder in labels/, of letters, digits, _ and -",
@@ -38,20 +42,6 @@ class Modality(StrEnum):
     MR = "MR"
 
 
-class FoldCombination(StrEnum):
-    """How the heatmaps of the folds become one (see `lib.heatmap`)."""
-
-    MEAN = "mean"
-    VOTE = "vote"
-
-
-class Solver(StrEnum):
-    """How the coefficients are fitted (see `lib.calibration`)."""
-
-    NONNEGATIVE = "nonnegative"
-    UNCONSTRAINED = "unconstrained"
-
-
 class Task(BaseModel):
     """Everything that a task file may set; what it does not set is taken from the preset."""
 
@@ -66,8 +56,10 @@ class Task(BaseModel):
     w_dsc: Literal["auto"] | tuple[float, ...] = "auto"
     """Loss weight with the best mean DSC, one per class; `auto` finds it by cross-validation."""
     offsets: tuple[float, ...] = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-    """The members' loss weights relative to `w_dsc`."""
+    """The members' loss weights relative to `w_dsc`; 0 alone where the heatmap needs no other."""
     fold_count: Annotated[int, Field(ge=2, le=10)] = 3
+    heatmap: str = "votes"
+    """How the members' outputs become probabilities: a name of `lib.calibrations`."""
     folds: FoldCombination = FoldCombination.MEAN
     solver: Solver = Solver.NONNEGATIVE
     region: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
@@ -95,6 +87,14 @@ class Task(BaseModel):
                 data[part] = getattr(preset, part).model_dump() | given
         return data
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_needed_offsets(cls, data: Any) -> Any:
+        heatmap = data.get("heatmap") if isinstance(data, dict) else None
+        if isinstance(heatmap, str) and heatmap in CALIBRATIONS and CALIBRATIONS[heatmap].single_weight:
+            return data | {"offsets": (0.0,)}
+        return data
+
     @field_validator("w_dsc", mode="before")
     @classmethod
     def _one_number_is_one_class(cls, value: Any) -> Any:
@@ -112,9 +112,16 @@ class Task(BaseModel):
     @field_validator("offsets")
     @classmethod
     def _offsets_hold_zero(cls, offsets: tuple[float, ...]) -> tuple[float, ...]:
-        if list(offsets) != sorted(set(offsets)) or 0.0 not in offsets or not 2 <= len(offsets) <= 11:
+        if list(offsets) != sorted(set(offsets)) or 0.0 not in offsets or not 1 <= len(offsets) <= 11:
             raise ValueError(f"give {_RIGHT['offsets']}")
         return offsets
+
+    @field_validator("heatmap")
+    @classmethod
+    def _heatmap_is_known(cls, heatmap: str) -> str:
+        if heatmap not in CALIBRATIONS:
+            raise ValueError(f"give {_RIGHT['heatmap']}")
+        return heatmap
 
     @field_validator("patient_pattern")
     @classmethod

@@ -1,6 +1,7 @@
 """The folder where generations, members, scores and settings live."""
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lib.atomic import write_text
-from lib.errors import InputError, NotTrainedError
+from lib.errors import DamagedGenerationError, InputError, NotTrainedError
 from lib.generation import Generation, read_generation
+from lib.method import Method
+
+logger = logging.getLogger(__name__)
 
 
 class Workspace:
@@ -52,6 +56,27 @@ class Workspace:
                 "or the trainer `ensemble` of the server)"
             )
         return read_generation(self.generations / current)
+
+    def baselines(self) -> dict[Method, Generation]:
+        """Give the newest generation of each baseline with the labels of the current generation.
+
+        One that cannot be read is passed over, with a warning.
+
+        Raises:
+            NotTrainedError: there is no current generation.
+            DamagedGenerationError: the files of the current one are incomplete.
+        """
+        labels_digest = self.generation().labels_digest
+        found: dict[Method, Generation] = {}
+        for path in sorted(self.generations.glob("[!.]*"), reverse=True):
+            try:
+                generation = read_generation(path)
+            except DamagedGenerationError as error:
+                logger.warning("Not compared: %s", error)
+                continue
+            if generation.method is not Method.CALIBRATED and generation.labels_digest == labels_digest:
+                found.setdefault(generation.method, generation)
+        return found
 
     def make_current(self, generation: Generation) -> None:
         """Serve this generation from now on, in one atomic step."""

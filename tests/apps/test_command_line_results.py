@@ -40,6 +40,24 @@ def test_training_again_gives_the_same_generation(trained: TinyStudies, capsys: 
     assert "Cross-validated" in capsys.readouterr().out
 
 
+def test_a_baseline_is_trained_beside_the_model_that_is_served(
+    trained: TinyStudies, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served = run_json(train_arguments(trained), capsys)
+    baseline = run_json([*train_arguments(trained), "--method", "dropout"], capsys)
+    assert (served["method"], baseline["method"]) == ("calibrated", "dropout")
+    assert baseline["generation"] != served["generation"]
+    assert baseline["dice"] == {"lesion": None}
+    assert run([*train_arguments(trained), "--method", "dropout"]) == 0
+    told = capsys.readouterr()
+    assert "what is served stays" in told.err
+    assert "Cross-validated" not in told.out
+    ranking = run_json(["rank", "--studies", str(trained.folder), "--device", "cpu"], capsys)
+    assert ranking["generation"] == served["generation"]
+    assert run([*train_arguments(trained), "--method", "magic"]) == 2
+    assert "magic" in capsys.readouterr().err
+
+
 def test_the_ranking_holds_every_unlabelled_scan_least_certain_first(
     trained: TinyStudies, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,7 +117,9 @@ def test_a_prediction_lies_on_the_grid_of_its_scan_with_the_tasks_values(
         assert stored["volume_mm3"]["lesion"] == pytest.approx((values == 3).sum() * volume)
         assert stored["expected_volume_mm3"]["lesion"] == pytest.approx(h.sum() * volume, rel=1e-4)
         typical = json.loads(
-            next(trained.folder.glob(".calibrated_ensemble/generations/*/calibration.json")).read_text()
+            next(
+                trained.folder.glob(f".calibrated_ensemble/generations/{scan['generation']}/calibration.json")
+            ).read_text()
         )
         expected = estimated_dsc(
             h[None],

@@ -34,6 +34,16 @@ def test_trainers_are_named_after_their_loss_weight(task: Task) -> None:
     ]
 
 
+def test_a_heatmap_of_one_loss_weight_has_one_trainer_beside_the_ensemble(tmp_path: Path) -> None:
+    settings = {"name": "one", "modality": "CT", "labels": {"lesion": 1}, "heatmap": "single"}
+    workspace = Workspace(tmp_path / "workspace")
+    engine = open_database(workspace.database_path)
+    trainers = make_trainers(
+        task_from(settings, where="test"), workspace=workspace, engine=engine, device="cpu", store_heatmaps=False
+    )
+    assert list(trainers) == ["ensemble", "loss_weight_0"]
+
+
 def test_without_labels_training_ends_with_the_reason(
     task: Task, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

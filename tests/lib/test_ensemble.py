@@ -10,15 +10,18 @@ import pytest
 import torch
 from monai.inferers import sliding_window_inference
 
+from lib.calibrations import CALIBRATIONS
+from lib.calibrations.votes import Votes
 from lib.devices import mixed_precision
 from lib.ensemble import Ensemble, Prediction
 from lib.ensemble_training import train_ensemble
 from lib.errors import DamagedGenerationError, InputError
 from lib.generation import Generation
+from lib.heatmap import FoldCombination
+from lib.member_outputs import Extra
 from lib.network import build_network
 from lib.plan import window_for
 from lib.preprocessing import Preprocessing
-from lib.task import FoldCombination
 from lib.volume import Volume
 from tests.lib.tiny_training import Trained, a_ball_volume, a_task
 
@@ -152,11 +155,41 @@ def test_the_fold_vote_is_the_papers_heatmap(copied: Trained, scan: Volume) -> N
     assert prediction.heatmap.max() <= 1
 
 
+def test_members_are_run_once_for_many_calibrations(trained: Trained, ensemble: Ensemble, scan: Volume) -> None:
+    outputs = softmaxes(trained.generation, scan)
+    image = ensemble.preprocessing.scan(scan)
+    own = ensemble.run_members(image)
+    assert own.joint_segmentations is None
+    assert own.member_softmax is None
+    statistics = trained.generation.findings.statistics
+    calibrations = [
+        CALIBRATIONS[heatmap].fit(statistics, a_task(folds=folds))
+        for heatmap in CALIBRATIONS
+        for folds in FoldCombination
+    ]
+    all_kept = ensemble.run_members(image, calibrations)
+    np.testing.assert_array_equal(all_kept.segmentations, own.segmentations)
+    np.testing.assert_array_equal(all_kept.softmax, own.softmax)
+    assert_mostly_close(all_kept.segmentations, outputs.argmax(axis=2))
+    assert_mostly_close(all_kept.joint_segmentations, outputs.mean(axis=0).argmax(axis=1))
+    np.testing.assert_allclose(all_kept.softmax, outputs[:, 1], atol=0.02)
+    np.testing.assert_allclose(all_kept.member_softmax, outputs.mean(axis=0)[:, 1:], atol=0.02)
+    served = next(one for one in calibrations if one == trained.generation.calibration)
+    np.testing.assert_array_equal(served.heatmap(all_kept), served.heatmap(own))
+    for calibration in calibrations:
+        alone = ensemble.run_members(image, [calibration])
+        np.testing.assert_array_equal(calibration.heatmap(alone), calibration.heatmap(all_kept))
+    (vote,) = {one for one in calibrations if one.extras is Extra.JOINT_SEGMENTATIONS}
+    with pytest.raises(ValueError, match="lack joint segmentations"):
+        vote.heatmap(own)
+
+
 def test_heatmaps_stay_between_0_and_1_for_any_coefficients(trained: Trained, scan: Volume) -> None:
     """The authors' unconstrained fit gives sums outside."""
-    for coefficients in ([[2.0, 1.5, 3.0]], [[-1.0, 0.4, -0.2]]):
-        calibration = replace(trained.generation.calibration, coefficients=np.array(coefficients))
-        heatmap = Ensemble(replace(trained.generation, calibration=calibration), device="cpu").predict(scan).heatmap
+    for coefficients in (((2.0, 1.5, 3.0),), ((-1.0, 0.4, -0.2),)):
+        calibration = Votes(coefficients=coefficients, combination=FoldCombination.MEAN)
+        findings = replace(trained.generation.findings, calibration=calibration)
+        heatmap = Ensemble(replace(trained.generation, findings=findings), device="cpu").predict(scan).heatmap
         assert heatmap.min() >= 0
         assert heatmap.max() <= 1
 

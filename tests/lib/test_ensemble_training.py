@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lib.calibrations import CALIBRATIONS
+from lib.ensemble import Ensemble
 from lib.ensemble_training import train_ensemble
 from lib.errors import InputError
 from lib.generation import Generation
@@ -22,7 +24,7 @@ from lib.studies import LabelledScan
 from lib.task import Task
 from lib.volume import Volume, read_label, read_scan, write_volume
 from lib.workspace import Workspace
-from tests.lib.tiny_training import Trained, a_task, full_disk, labelled, record_training, tree
+from tests.lib.tiny_training import Trained, a_ball_volume, a_task, full_disk, labelled, record_training, tree
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -60,7 +62,7 @@ def relabelled(scan: LabelledScan, path: Path, value: int | None = None) -> Labe
 
 
 def in_fold(trained: Trained, fold: int) -> LabelledScan:
-    return next(scan for scan in trained.scans if trained.generation.calibration.folds[scan.patient] == fold)
+    return next(scan for scan in trained.scans if trained.generation.findings.folds[scan.patient] == fold)
 
 
 def test_a_generation_holds_what_cross_validation_found(trained: Trained) -> None:
@@ -68,13 +70,13 @@ def test_a_generation_holds_what_cross_validation_found(trained: Trained) -> Non
     assert trained.workspace.current() == generation.id
     generation.verify()
     names = sorted(scan.name for scan in trained.scans)
-    assert sorted(metrics["dice_by_scan"]) == sorted(generation.calibration.folds) == names
+    assert sorted(metrics["dice_by_scan"]) == sorted(generation.findings.folds) == names
     assert (metrics["scans"], metrics["left_out"]) == (6, {})
     by_scan = np.array(list(metrics["dice_by_scan"].values()))
     assert metrics["dice"]["lesion"] == pytest.approx(by_scan.mean(), abs=1e-5)
     assert metrics["dice_by_offset"]["lesion"][1] == metrics["dice"]["lesion"]
-    assert generation.calibration.w_dsc == (-1.0,)
-    coefficients = generation.calibration.coefficients
+    assert generation.findings.w_dsc == (-1.0,)
+    coefficients = np.array(generation.calibration.coefficients)
     assert coefficients.shape == (1, 3)
     assert (coefficients >= 0).all()
     assert coefficients.sum() <= 1 + 1e-9
@@ -130,7 +132,7 @@ def test_a_repeated_training_changes_nothing(copied: Trained, monkeypatch: pytes
     assert tree(copied.workspace.root) == before
 
 
-@pytest.mark.parametrize("change", [{"folds": "vote"}, {"solver": "unconstrained"}])
+@pytest.mark.parametrize("change", [{"folds": "vote"}, {"solver": "unconstrained"}, {"heatmap": "soft"}])
 def test_other_ways_to_calibrate_train_nothing(
     copied: Trained, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
 ) -> None:
@@ -144,6 +146,39 @@ def test_other_ways_to_calibrate_train_nothing(
         old, new = (one.load_member(fold, offset) for one in (copied.generation, generation))
         assert all((old[name] == new[name]).all() for name in old)
     copied.generation.verify()
+
+
+@pytest.mark.parametrize("heatmap", ["single", "single_isotonic"])
+def test_a_single_loss_weight_trains_one_network_a_fold_and_predicts(
+    tmp_path: Path, balls: tuple[LabelledScan, ...], monkeypatch: pytest.MonkeyPatch, heatmap: str
+) -> None:
+    log = record_training(monkeypatch)
+    generation = train(a_task(heatmap=heatmap), balls[:4], tmp_path)
+    assert generation is not None
+    assert (log.count(4), log.count()) == (2, 8)
+    assert {stage.loss_weight for _, stage in log.stages if stage.number == 4} == {(-1.0,)}
+    assert len(list((generation.path / "members").iterdir())) == 2
+    assert Workspace(tmp_path).current() == generation.id
+    scan, label = a_ball_volume(6)
+    prediction = Ensemble(generation, device="cpu").predict(scan)
+    inside = label.array > 0
+    assert prediction.heatmap[0][inside].mean() > 2 * prediction.heatmap[0][~inside].mean()
+
+
+def test_the_heatmap_may_change_between_all_loss_weights_and_one_without_training(
+    copied: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = record_training(monkeypatch)
+    single = train(a_task(heatmap="single"), copied.scans, copied.workspace)
+    assert single is not None
+    assert copied.workspace.current() == single.id
+    assert log.count() == 0
+    # The statistics of all members hold those of the one: it is fitted alike.
+    fitted = CALIBRATIONS["single"].fit(copied.generation.findings.statistics, copied.task)
+    assert single.calibration == fitted
+    back = train(copied.task, copied.scans, copied.workspace)
+    assert back is not None
+    assert back.id == copied.generation.id == copied.workspace.current()
 
 
 def test_other_loss_weights_train_the_last_stage_alone(copied: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +202,7 @@ def test_a_new_label_leaves_the_members_of_its_own_fold_untouched(
     log = record_training(monkeypatch)
     generation = train(copied.task, scans, copied.workspace)
     assert generation is not None
-    assert generation.calibration.folds == copied.generation.calibration.folds
+    assert generation.findings.folds == copied.generation.findings.folds
     assert log.count() == 6
     assert all(changed.name in names for names, _ in log.stages)
     for offset in range(3):
@@ -188,7 +223,7 @@ def test_a_new_scan_moves_no_other_and_trains_the_folds_that_it_is_not_in(
     log = record_training(monkeypatch)
     generation = train(copied.task, [*copied.scans, new], copied.workspace)
     assert generation is not None
-    before, after = copied.generation.calibration.folds, generation.calibration.folds
+    before, after = copied.generation.findings.folds, generation.findings.folds
     assert {patient: after[patient] for patient in before} == before
     assert log.count() == 6
     assert all(new.name in names for names, _ in log.stages)
@@ -206,7 +241,7 @@ def test_folds_survive_a_scan_that_leaves_and_comes_back(tmp_path: Path, balls: 
     assert first is not None
     assert without is not None
     assert again is not None
-    assert without.calibration.folds.items() < first.calibration.folds.items()
+    assert without.findings.folds.items() < first.findings.folds.items()
     assert again.id == first.id
 
 
@@ -239,7 +274,7 @@ def test_scans_that_cannot_be_read_are_left_out_and_named(
     for name, (_, reason) in broken.items():
         assert reason in generation.metrics["left_out"][name]
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == len(broken)
-    assert not set(broken) & set(generation.calibration.folds)
+    assert not set(broken) & set(generation.findings.folds)
 
 
 def test_without_usable_labels_nothing_is_trained(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
@@ -284,7 +319,7 @@ def test_w_dsc_is_found_where_the_task_leaves_it_open(
     task = a_task(w_dsc="auto", training={"iterations": 8})
     generation = train(task, scans, workspace)
     assert generation is not None
-    (found,) = generation.calibration.w_dsc
+    (found,) = generation.findings.w_dsc
     searched = sorted({stage.loss_weight[0] for _, stage in log.stages if stage.number == 4})
     assert found in searched
     assert {found - 1, found + 1} & set(np.arange(-3.0, 4.0)) <= set(searched)
@@ -311,7 +346,7 @@ def test_region_masks_bound_training_counts_and_heatmap(
     ]
     # At the phantoms' own spacing no voxel is resampled.
     inside = (read_scan(phantoms[0].region).array > 0).sum()
-    assert generation.calibration.counts.voxels.sum() == inside + 48 * 48 * 20
+    assert generation.findings.statistics.patterns.voxels.sum() == inside + 48 * 48 * 20
 
 
 def test_only_one_training_at_a_time(copied: Trained) -> None:
@@ -351,7 +386,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(
     assert log.count() == 12 - len([name for name in kept if not name.startswith(".")])
     assert tree(workspace.members) == tree(trained.workspace.members)
     whole, resumed = tree(trained.generation.path), tree(generation.path)
-    assert {name for name in whole if whole[name] != resumed[name]} <= {"manifest.json", "pattern_counts.npz"}
+    assert {name for name in whole if whole[name] != resumed[name]} <= {"manifest.json", "statistics.npz"}
     assert generation.key == trained.generation.key
 
 
@@ -410,4 +445,4 @@ def test_a_damaged_generation_is_made_again(copied: Trained, monkeypatch: pytest
     again.verify()
     assert workspace.current() == again.id
     after = tree(again.path)
-    assert {key for key in before if before[key] != after[key]} <= {"manifest.json", "pattern_counts.npz"}
+    assert {key for key in before if before[key] != after[key]} <= {"manifest.json", "statistics.npz"}

@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,27 @@ import pytest
 import torch
 from torch import nn
 
+from lib.calibrations import CALIBRATIONS
+from lib.calibrations.votes import Votes
 from lib.digest import digest_file
 from lib.errors import DamagedGenerationError, InputError
 from lib.generation import (
-    Calibration,
+    Findings,
     Generation,
     damaged_files,
     find_generation,
     publish_generation,
     read_generation,
 )
-from lib.vote_patterns import PatternCounts
+from lib.heatmap import FoldCombination
+from lib.method import Method
+from lib.out_of_fold_statistics import OutOfFoldStatistics, reduce_outputs
+from lib.task import Task
 from lib.workspace import Workspace
 from tests.lib.test_members import Bomb
 from tests.lib.tiny_training import a_plan, a_task, full_disk, tree
+
+Publish = Callable[..., Generation]
 
 KEY = "0123456789abcdef" * 4
 FILES = (
@@ -35,15 +43,24 @@ FILES = (
     "calibration.json",
     "folds.json",
     "metrics.json",
-    "pattern_counts.npz",
+    "statistics.npz",
     "members/fold_0_offset_0.pt",
     "members/fold_1_offset_2.pt",
 )
 
-CALIBRATION = Calibration(
+
+def some_statistics() -> OutOfFoldStatistics:
+    """Of noise."""
+    rng = np.random.default_rng(0)
+    softmax = rng.random((3, 1, 6, 5, 4), np.float32)
+    label = rng.integers(0, 2, (6, 5, 4), np.uint8)
+    return reduce_outputs(softmax, (softmax[:, 0] > 0.5).astype(np.uint8), label, served=1)
+
+
+FINDINGS = Findings(
     w_dsc=(-1.0,),
-    counts=PatternCounts(voxels=np.arange(8)[None] * 3, foreground=np.arange(8)[None]),
-    coefficients=np.array([[0.1, 1 / 3, 0.5]]),
+    statistics=some_statistics(),
+    calibration=Votes(coefficients=((0.1, 1 / 3, 0.5),), combination=FoldCombination.MEAN),
     folds={"anna": 0, "bert": 1},
     typical_volumes=(123.4,),
     metrics={"dice": {"lesion": 0.8}, "left_out": {}},
@@ -62,17 +79,24 @@ def members(tmp_path: Path) -> list[list[Path]]:
 
 
 @pytest.fixture
-def publish(tmp_path: Path, members: list[list[Path]]) -> Callable[[], Generation]:
-    def publish(key: str = KEY) -> Generation:
+def publish(tmp_path: Path, members: list[list[Path]]) -> Publish:
+    def publish(key: str = KEY, task: Task | None = None, **findings: Any) -> Generation:
         return publish_generation(
-            tmp_path / "generations", key=key, task=a_task(), plan=a_plan(), calibration=CALIBRATION, members=members
+            tmp_path / "generations",
+            key=key,
+            method=Method.SEEDS,
+            labels_digest="l" * 64,
+            task=task or a_task(),
+            plan=a_plan(),
+            findings=replace(FINDINGS, **findings),
+            members=members,
         )
 
     return publish
 
 
 @pytest.fixture
-def published(publish: Callable[[], Generation]) -> Generation:
+def published(publish: Publish) -> Generation:
     return publish()
 
 
@@ -88,13 +112,30 @@ def test_what_is_published_is_read_back(published: Generation) -> None:
     read = read_generation(published.path)
     assert (read.id, read.key, read.task, read.plan) == (published.id, KEY, a_task(), a_plan())
     assert read.id == published.path.name
-    for name in ("w_dsc", "folds", "typical_volumes", "metrics"):
-        assert getattr(read.calibration, name) == getattr(CALIBRATION, name)
-    np.testing.assert_array_equal(read.calibration.coefficients, CALIBRATION.coefficients)
-    np.testing.assert_array_equal(read.calibration.counts.voxels, CALIBRATION.counts.voxels)
-    np.testing.assert_array_equal(read.calibration.counts.foreground, CALIBRATION.counts.foreground)
-    assert (read.typical_volumes, read.metrics) == ((123.4,), CALIBRATION.metrics)
+    assert (read.method, read.labels_digest) == (Method.SEEDS, "l" * 64)
+    for name in ("w_dsc", "calibration", "folds", "typical_volumes", "metrics"):
+        assert getattr(read.findings, name) == getattr(FINDINGS, name)
+    written, stored = (one.statistics.to_arrays() for one in (FINDINGS, read.findings))
+    assert written.keys() == stored.keys()
+    for name in written:
+        np.testing.assert_array_equal(written[name], stored[name])
+    assert (read.typical_volumes, read.metrics) == ((123.4,), FINDINGS.metrics)
     read.verify()
+
+
+@pytest.mark.parametrize("heatmap", CALIBRATIONS)
+def test_every_calibration_is_read_back_as_it_was_published(publish: Publish, heatmap: str) -> None:
+    task = a_task(heatmap=heatmap)
+    calibration = CALIBRATIONS[heatmap].fit(FINDINGS.statistics, task)
+    published = publish(task=task, calibration=calibration)
+    assert published.calibration == calibration
+    assert type(published.calibration) is CALIBRATIONS[heatmap]
+
+
+def test_a_generation_of_an_older_layout_is_damage_and_not_a_traceback(published: Generation) -> None:
+    (published.path / "statistics.npz").rename(published.path / "pattern_counts.npz")
+    with pytest.raises(DamagedGenerationError, match=r"statistics\.npz: cannot be read .*; train again"):
+        read_generation(published.path)
 
 
 def test_every_member_is_found_by_its_fold_and_offset(published: Generation) -> None:
@@ -113,9 +154,7 @@ def test_the_manifest_holds_versions_seed_and_a_checksum_of_every_file(published
     assert set(FILES) <= set(manifest["files"])
 
 
-def test_members_are_copied_where_they_cannot_be_linked(
-    publish: Callable[[], Generation], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_members_are_copied_where_they_cannot_be_linked(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError("another file system")
 
@@ -197,7 +236,7 @@ def test_a_truncated_or_missing_member_is_named(published: Generation, keep: int
 
 
 def test_later_generations_and_lost_members_leave_a_published_one_as_it_is(
-    published: Generation, publish: Callable[[str], Generation], members: list[list[Path]]
+    published: Generation, publish: Publish, members: list[list[Path]]
 ) -> None:
     before = tree(published.path)
     other = publish("f" * 64)
@@ -210,7 +249,7 @@ def test_later_generations_and_lost_members_leave_a_published_one_as_it_is(
     other.verify()
 
 
-def test_a_generation_is_found_by_its_key(published: Generation, publish: Callable[[str], Generation]) -> None:
+def test_a_generation_is_found_by_its_key(published: Generation, publish: Publish) -> None:
     folder = published.path.parent
     second = publish("f" * 64)
     # The folder's name holds the first digits of a key only.
@@ -225,7 +264,7 @@ def test_a_generation_is_found_by_its_key(published: Generation, publish: Callab
     assert find_generation(folder / "nowhere", KEY) is None
 
 
-def test_a_publication_that_is_killed_is_never_read(tmp_path: Path, publish: Callable[[], Generation]) -> None:
+def test_a_publication_that_is_killed_is_never_read(tmp_path: Path, publish: Publish) -> None:
     """By a real SIGKILL of a process, after everything is written and before it is moved into place."""
     child = os.fork()
     if child == 0:
@@ -244,7 +283,7 @@ def test_a_publication_that_is_killed_is_never_read(tmp_path: Path, publish: Cal
     generation.verify()
 
 
-def test_a_full_disk_publishes_nothing_and_leaves_nothing(tmp_path: Path, publish: Callable[[], Generation]) -> None:
+def test_a_full_disk_publishes_nothing_and_leaves_nothing(tmp_path: Path, publish: Publish) -> None:
     first = publish("f" * 64)
     before = tree(tmp_path)
     with full_disk(100), pytest.raises(InputError, match="free some space"):
@@ -253,11 +292,8 @@ def test_a_full_disk_publishes_nothing_and_leaves_nothing(tmp_path: Path, publis
     first.verify()
 
 
-def test_a_number_that_is_none_is_not_published(tmp_path: Path, members: list[list[Path]]) -> None:
+def test_a_number_that_is_none_is_not_published(tmp_path: Path, publish: Publish) -> None:
     """JSON knows no NaN; other readers would stumble over it."""
-    broken = Calibration(**vars(CALIBRATION) | {"coefficients": np.array([[np.nan, 0, 0]])})
     with pytest.raises(ValueError, match="not JSON compliant"):
-        publish_generation(
-            tmp_path / "generations", key=KEY, task=a_task(), plan=a_plan(), calibration=broken, members=members
-        )
+        publish(typical_volumes=(np.nan,))
     assert list((tmp_path / "generations").iterdir()) == []

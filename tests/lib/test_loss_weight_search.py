@@ -14,7 +14,6 @@ from lib.loss_weight_search import search_w_dsc
 from lib.out_of_fold import ScanEvaluation
 from lib.progress import silent
 from lib.task import Task
-from lib.vote_patterns import PatternCounts
 from tests.lib.tiny_training import a_task
 
 GRID = [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]
@@ -46,7 +45,7 @@ def search(monkeypatch: pytest.MonkeyPatch, table: Table, *, classes: int = 1) -
         assert weight in stand_in.trained
         # Two scans whose mean is that of the table.
         return [
-            ScanEvaluation(name, 0, np.array([table(weight)]) + change, PatternCounts.zeros(classes, 1))
+            ScanEvaluation(name, 0, np.array([table(weight)]) + change, Path("nowhere"))
             for name, change in (("a", 0.01), ("b", -0.01))
         ]
 

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from lib.cross_validation import CrossValidation, Fold, split_folds
 from lib.inference import predict_logits
 from lib.members import MemberStore
-from lib.out_of_fold import ScanEvaluation, dice_per_class, evaluate_out_of_fold, mean_dice, sum_counts
+from lib.out_of_fold import ScanEvaluation, dice_per_class, evaluate_out_of_fold, mean_dice, sum_statistics
 from lib.prepared_scans import PreparedScan, digest_labelled_scan, prepare_scan
 from lib.progress import silent
 from lib.vote_patterns import PatternCounts
@@ -38,7 +38,7 @@ def validation(trained: Trained) -> CrossValidation:
         for scan in trained.scans
     ]
     return CrossValidation(
-        split_folds(scans, dict(generation.calibration.folds), trained.task.fold_count),
+        split_folds(scans, dict(generation.findings.folds), trained.task.fold_count),
         task=trained.task,
         plan=generation.plan,
         store=MemberStore(workspace.members),
@@ -72,7 +72,7 @@ def brute_force(votes: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def evaluate(validation: CrossValidation, folder: Path, **others: Any) -> list[ScanEvaluation]:
-    return evaluate_out_of_fold(validation, WEIGHTS, folder=folder, **{"progress": silent} | others)
+    return evaluate_out_of_fold(validation, WEIGHTS, folder=folder, **{"served": 1, "progress": silent} | others)
 
 
 def test_counts_and_dice_are_those_of_members_that_did_not_see_the_scan(
@@ -83,20 +83,20 @@ def test_counts_and_dice_are_those_of_members_that_did_not_see_the_scan(
     total = PatternCounts.zeros(1, 3)
     for evaluation in evaluations:
         (fold,) = [fold for fold in validation.folds if evaluation.name in [scan.name for scan in fold.validation]]
-        assert evaluation.fold == fold.number == trained.generation.calibration.folds[evaluation.name]
+        assert evaluation.fold == fold.number == trained.generation.findings.folds[evaluation.name]
         assert evaluation.name not in [scan.name for scan in fold.training]
         (scan,) = [scan for scan in fold.validation if scan.name == evaluation.name]
         votes = segmentations(validation, fold, scan)
         voxels, foreground = brute_force(votes, scan.label)
-        np.testing.assert_array_equal(evaluation.counts.voxels, voxels)
-        np.testing.assert_array_equal(evaluation.counts.foreground, foreground)
+        np.testing.assert_array_equal(evaluation.statistics.patterns.voxels, voxels)
+        np.testing.assert_array_equal(evaluation.statistics.patterns.foreground, foreground)
         for member, dice in zip(votes, evaluation.dice, strict=True):
             both = ((member == 1) & (scan.label == 1)).sum()
             assert dice == pytest.approx([2 * both / ((member == 1).sum() + (scan.label == 1).sum())])
-        total = total + evaluation.counts
-    np.testing.assert_array_equal(sum_counts(evaluations).voxels, total.voxels)
-    np.testing.assert_array_equal(trained.generation.calibration.counts.voxels, total.voxels)
-    np.testing.assert_array_equal(trained.generation.calibration.counts.foreground, total.foreground)
+        total = total + evaluation.statistics.patterns
+    np.testing.assert_array_equal(sum_statistics(evaluations).patterns.voxels, total.voxels)
+    np.testing.assert_array_equal(trained.generation.findings.statistics.patterns.voxels, total.voxels)
+    np.testing.assert_array_equal(trained.generation.findings.statistics.patterns.foreground, total.foreground)
     # The members do vote, and not all alike: the comparison is no comparison of zeros.
     assert (total.voxels[0] > 0).sum() >= 3
 
@@ -110,9 +110,9 @@ def test_voxels_outside_the_region_count_for_nothing(tmp_path: Path, validation:
     (evaluation,) = evaluate(validation, tmp_path / "kept")
     votes = segmentations(validation, validation.folds[0], scan)
     voxels, foreground = brute_force(votes[:, 4:14, 6:18, 3:9], scan.label[4:14, 6:18, 3:9])
-    np.testing.assert_array_equal(evaluation.counts.voxels, voxels)
-    np.testing.assert_array_equal(evaluation.counts.foreground, foreground)
-    assert evaluation.counts.voxels.sum() == region.sum()
+    np.testing.assert_array_equal(evaluation.statistics.patterns.voxels, voxels)
+    np.testing.assert_array_equal(evaluation.statistics.patterns.foreground, foreground)
+    assert evaluation.statistics.patterns.voxels.sum() == region.sum()
     inside, truth = votes[0] * region, scan.label * region
     expected = 2 * (inside * truth).sum() / (inside.sum() + truth.sum())
     assert evaluation.dice[0, 0] == pytest.approx(expected)
@@ -137,8 +137,8 @@ def test_kept_evaluations_are_not_made_again(
     for one, other in zip(first, again, strict=True):
         assert (one.name, one.fold) == (other.name, other.fold)
         np.testing.assert_array_equal(one.dice, other.dice)
-        np.testing.assert_array_equal(one.counts.voxels, other.counts.voxels)
-        assert one.counts.foreground.dtype == other.counts.foreground.dtype
+        np.testing.assert_array_equal(one.statistics.patterns.voxels, other.statistics.patterns.voxels)
+        assert one.statistics.patterns.foreground.dtype == other.statistics.patterns.foreground.dtype
     # One is lost: its fold's members run for it alone.
     min(tmp_path.iterdir()).unlink()
     evaluate(small, tmp_path)
@@ -164,7 +164,7 @@ def test_an_interrupted_evaluation_goes_on(tmp_path: Path, small: CrossValidatio
 
 def test_other_weights_or_another_window_are_evaluated_anew(tmp_path: Path, small: CrossValidation) -> None:
     evaluate(small, tmp_path)
-    evaluate_out_of_fold(small, WEIGHTS[::-1], folder=tmp_path, progress=silent)
+    evaluate_out_of_fold(small, WEIGHTS[::-1], served=1, folder=tmp_path, progress=silent)
     small.plan = small.plan.model_copy(update={"window_size": (14, 14, 14)})
     evaluate(small, tmp_path)
     assert len(list(tmp_path.iterdir())) == 3 * 2
@@ -212,7 +212,6 @@ def test_dice_is_zero_where_only_one_side_holds_the_class() -> None:
 
 
 def test_the_mean_leaves_out_scans_without_the_class() -> None:
-    counts = PatternCounts.zeros(2, 1)
     dice = ([[0.5, np.nan]], [[1.0, np.nan]], [[np.nan, np.nan]])
-    mean = mean_dice([ScanEvaluation("scan", 0, np.array(one), counts) for one in dice])
+    mean = mean_dice([ScanEvaluation("scan", 0, np.array(one), Path("nowhere")) for one in dice])
     np.testing.assert_array_equal(mean, [[0.75, np.nan]])

@@ -4,8 +4,10 @@ from typing import Any
 import pytest
 
 from lib.errors import InputError
+from lib.heatmap import FoldCombination
+from lib.least_squares import Solver
 from lib.presets import PRESETS
-from lib.task import FoldCombination, Modality, Solver, Task, read_task, task_from
+from lib.task import Modality, Task, read_task, task_from
 
 MINIMAL: dict[str, Any] = {"name": "lesions", "modality": "CT", "labels": {"lesion": 1}}
 
@@ -17,6 +19,7 @@ def task(**settings: Any) -> Task:
 def test_what_a_task_does_not_set_is_the_papers_default() -> None:
     made = task()
     assert made.offsets == (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+    assert made.heatmap == "votes"
     assert made.folds is FoldCombination.MEAN
     assert made.solver is Solver.NONNEGATIVE
     assert made.spacing == "median"
@@ -39,6 +42,15 @@ def test_one_number_is_the_loss_weight_of_a_task_with_one_class() -> None:
     assert task(w_dsc=-1).w_dsc == (-1.0,)
 
 
+@pytest.mark.parametrize("heatmap", ["single", "single_isotonic"])
+def test_heatmaps_of_a_single_loss_weight_need_no_other_offset(heatmap: str) -> None:
+    for offsets in ({}, {"offsets": [-1, 0, 1]}):
+        made = task(heatmap=heatmap, **offsets)
+        assert made.offsets == (0.0,)
+        assert Task.model_validate(made.model_dump(mode="json")) == made
+    assert task(heatmap="soft", offsets=[-1, 0]).offsets == (-1.0, 0.0)
+
+
 def test_each_scan_is_a_patient_unless_a_pattern_says_otherwise() -> None:
     grouped = task(patient_pattern="^(P[0-9]+)_")
     assert task().patient("P7_week2") == "P7_week2"
@@ -50,7 +62,7 @@ def test_each_scan_is_a_patient_unless_a_pattern_says_otherwise() -> None:
     ("wrong", "message"),
     [
         ({"nmae": "x"}, "unknown key `nmae`; known are fold_count, "),
-        ({"network": {"filters": 3}}, "unknown key `network.filters`; known are blocks_down, init_filters"),
+        ({"network": {"filters": 3}}, "unknown key `network.filters`; known are blocks_down, dropout, init_filters"),
         ({"network": 5}, "`network` is 5; give settings, such as network: {init_filters: 8}"),
         ({"spacing": "medium"}, "`spacing` is 'medium'; give three numbers of millimetres"),
         ({"spacing": [1, 1]}, "`spacing` is [1, 1]; give three numbers of millimetres"),
@@ -65,8 +77,11 @@ def test_each_scan_is_a_patient_unless_a_pattern_says_otherwise() -> None:
         ({"w_dsc": [0, 1]}, "`w_dsc` has 2 values for 1 classes; give one per class"),
         ({"w_dsc": [float("nan")]}, "`w_dsc` is [nan]; give one number per class"),
         ({"w_dsc": True}, "`w_dsc` is True; give one number per class"),
-        ({"offsets": [1, 2]}, "`offsets` is [1, 2]: give 2 to 11 ascending numbers, 0 among them"),
-        ({"offsets": [1, 0, -1]}, "`offsets` is [1, 0, -1]: give 2 to 11 ascending numbers"),
+        ({"offsets": [1, 2]}, "`offsets` is [1, 2]: give 1 to 11 ascending numbers, 0 among them"),
+        ({"offsets": [1, 0, -1]}, "`offsets` is [1, 0, -1]: give 1 to 11 ascending numbers"),
+        ({"heatmap": "hot"}, "`heatmap` is 'hot': give one of single, single_isotonic, soft, votes"),
+        ({"heatmap": 3}, "`heatmap` is 3; give one of single, single_isotonic, soft, votes"),
+        ({"heatmap": ["single"]}, "`heatmap` is ['single']; give one of single"),
         ({"fold_count": 1}, "`fold_count` is 1; give a whole number, 2 to 10"),
         ({"region": "../kidney"}, "`region` is '../kidney'; give the name of a folder in labels/"),
         ({"patient_pattern": "("}, "`patient_pattern` is '(': no regular expression"),

@@ -7,12 +7,13 @@ from apps.calibrated_ensemble.commands.choice import Choice
 from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal_progress import TerminalProgress
 from lib.ensemble_training import train_ensemble
+from lib.method import Method
 from lib.studies import Studies, read_studies
 from lib.task import Task
 
 
-def run_train(choice: Choice, *, as_json: bool) -> None:
-    """Train and print the cross-validated figures.
+def run_train(choice: Choice, *, method: Method, as_json: bool) -> None:
+    """Train and print the cross-validated figures, which a baseline has none of.
 
     Raises:
         InputError: see `lib.studies.read_studies` and `lib.ensemble_training.train_ensemble`.
@@ -20,7 +21,7 @@ def run_train(choice: Choice, *, as_json: bool) -> None:
     show_warnings()
     task = choice.task_settings()
     studies = read_studies(choice.studies_folder(), task)
-    figures = train(choice, task, studies)
+    figures = train(choice, task, studies, method=method)
     if as_json:
         print_json(figures)
         return
@@ -28,6 +29,9 @@ def run_train(choice: Choice, *, as_json: bool) -> None:
         f"Generation {figures['generation']} from {figures['scans']} scans in {figures['seconds']:.0f} s.",
         highlight=False,
     )
+    if method is not Method.CALIBRATED:
+        messages.print("It is kept for comparison; what is served stays.", highlight=False)
+        return
     print_table(
         "Cross-validated",
         ("class", "DSC %", "w_dsc"),
@@ -38,7 +42,7 @@ def run_train(choice: Choice, *, as_json: bool) -> None:
     )
 
 
-def train(choice: Choice, task: Task, studies: Studies) -> dict[str, Any]:
+def train(choice: Choice, task: Task, studies: Studies, *, method: Method = Method.CALIBRATED) -> dict[str, Any]:
     """Train what is missing, with progress on the terminal.
 
     Returns:
@@ -52,15 +56,21 @@ def train(choice: Choice, task: Task, studies: Studies) -> dict[str, Any]:
     start = time.monotonic()
     with TerminalProgress(messages) as progress:
         generation = train_ensemble(
-            task, studies.labelled, choice.new_workspace(), device=choice.settings.device, progress=progress
+            task,
+            studies.labelled,
+            choice.new_workspace(),
+            method=method,
+            device=choice.settings.device,
+            progress=progress,
         )
     assert generation is not None  # all offsets were asked for
     return {
         "generation": generation.id,
+        "method": generation.method,
         "workspace": str(generation.path.parents[1]),
         "task": generation.task.name,
         "classes": list(generation.task.classes),
-        "w_dsc": list(generation.calibration.w_dsc),
+        "w_dsc": list(generation.findings.w_dsc),
         **generation.metrics,
         "seconds": round(time.monotonic() - start, 1),
     }

@@ -6,9 +6,9 @@ from scipy.optimize import isotonic_regression, lsq_linear, minimize
 from scipy.special import expit
 from scipy.stats import norm
 
-from lib.calibration import fit_coefficients
+from lib.calibrations.votes import fit_coefficients
 from lib.heatmap import combine_votes
-from lib.task import Solver
+from lib.least_squares import Solver
 from lib.vote_patterns import PatternCounts, count_patterns
 
 # The paper's example in one dimension: background N(0, 1), foreground N(2, 1), of which there is less.
