@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from lib.errors import DamagedGenerationError, InputError, UnreachableError
+from lib.method import Method
 
 if TYPE_CHECKING:
     from apps.calibrated_ensemble.commands.choice import Choice
@@ -86,12 +87,15 @@ def train(
     task: _Task = None,
     preset: _Preset = None,
     device: _Device = None,
+    method: Annotated[
+        Method, typer.Option(help="How networks are made to differ; seeds and dropout are baselines, never served.")
+    ] = Method.CALIBRATED,
     as_json: _Json = False,
 ) -> None:
     """Train, calibrate and publish a new generation, without a server; interrupted, it goes on when repeated."""
     from apps.calibrated_ensemble.commands.train import run_train
 
-    run_train(_chosen(studies, workspace, task, preset, device), as_json=as_json)
+    run_train(_chosen(studies, workspace, task, preset, device), method=method, as_json=as_json)
 
 
 @app.command()
@@ -135,6 +139,42 @@ def rank(
     from apps.calibrated_ensemble.commands.rank import run_rank
 
     run_rank(_chosen(studies, workspace, task, preset, device), as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    images: Annotated[Path, typer.Option(help="Folder of scans, Decathlon or nnU-Net style.")],
+    labels: Annotated[Path, typer.Option(help="Folder of labels, named like the scans.")],
+    output: Annotated[Path, typer.Option(help="Folder for metrics.json, figures and report.html.")],
+    studies: Annotated[
+        str | None, typer.Option(help="Studies folder whose model is judged; its labels give intervals.")
+    ] = None,
+    workspace: Annotated[Path | None, typer.Option(help="Workspace whose model is judged.")] = None,
+    task: _TrainedTask = None,
+    preset: _TrainedPreset = None,
+    regions: Annotated[Path | None, typer.Option(help="Folder of region masks, named like the labels.")] = None,
+    corrupt: Annotated[
+        bool, typer.Option("--corrupt", help="Corrupt the scans as scanners do, always in the same way.")
+    ] = False,
+    include_trained: Annotated[
+        bool, typer.Option("--include-trained", help="Judge by scans that were trained on as well; flatters the model.")
+    ] = False,
+    device: _Device = None,
+    as_json: _Json = False,
+) -> None:
+    """Judge heatmaps and estimated DSC by labelled scans that were not trained on; repeated, nothing runs twice."""
+    from apps.calibrated_ensemble.commands.evaluate import run_evaluate
+
+    run_evaluate(
+        images,
+        labels,
+        output,
+        _chosen(studies, workspace, task, preset, device),
+        regions=regions,
+        corrupt=corrupt,
+        include_trained=include_trained,
+        as_json=as_json,
+    )
 
 
 @app.command()

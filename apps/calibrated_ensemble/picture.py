@@ -53,18 +53,13 @@ def draw_picture(path: Path, rows: Sequence[Panels]) -> None:
     grid = figure.subplots(len(rows), columns, squeeze=False)
     image = None
     for axes, row in zip(grid, rows, strict=True):
-        show = _Slice(row.scan, row.heatmap)
-        low, high = np.percentile(row.scan.array, (0.5, 99.9))
+        show = AxialSlice(row.scan, row.heatmap)
         for axis in axes:
-            axis.set_axis_off()
-        for axis in axes[:columns]:
-            show.draw(axis, row.scan.array, cmap="gray", vmin=low, vmax=high)
+            show.grey(axis, row.scan.array)
         axes[0].set_title(row.title, fontsize=11)
-        for index in range(1, int(max(row.segmentation.max(), 1 if row.label is None else row.label.max())) + 1):
-            colour = _CLASS_COLOURS[(index - 1) % len(_CLASS_COLOURS)]
-            show.outline(axes[0], row.segmentation == index, colour=colour, style="solid")
-            if row.label is not None:
-                show.outline(axes[0], row.label == index, colour=colour, style="dashed")
+        show.outlines(axes[0], row.segmentation, style="solid")
+        if row.label is not None:
+            show.outlines(axes[0], row.label, style="dashed")
         image = show.overlay(axes[1], row.heatmap)
         axes[1].set_title("heatmap: calibrated probability", fontsize=11)
         if row.posterior is not None:
@@ -78,8 +73,13 @@ def draw_picture(path: Path, rows: Sequence[Panels]) -> None:
         figure.savefig(temporary, format="png", dpi=110)
 
 
-class _Slice:
-    """One axial slice of arrays that lie on the same grid."""
+class AxialSlice:
+    """Draws the axial slice in which a heatmap holds most, seen from the feet.
+
+    Args:
+        scan: gives the grid of all arrays.
+        heatmap: shape (x, y, z).
+    """
 
     def __init__(self, scan: Volume, heatmap: np.ndarray):
         self._turn = nib.orientations.io_orientation(scan.affine)
@@ -89,10 +89,14 @@ class _Slice:
         spacing[self._turn[:, 0].astype(int)] = scan.spacing
         self._aspect = float(spacing[1] / spacing[0])
 
-    def draw(self, axis: Axes, array: np.ndarray, **style: object) -> "mpl.image.AxesImage":
-        return axis.imshow(self._cut(array), origin="lower", aspect=self._aspect, **style)  # type: ignore[arg-type]  # colours and limits
+    def grey(self, axis: Axes, scan: np.ndarray) -> None:
+        """Draw grey values, without ticks."""
+        low, high = np.percentile(scan, (0.5, 99.9))
+        axis.set_axis_off()
+        axis.imshow(self._cut(scan), origin="lower", aspect=self._aspect, cmap="gray", vmin=low, vmax=high)
 
     def overlay(self, axis: Axes, probability: np.ndarray) -> "mpl.image.AxesImage":
+        """Draw probabilities, 0..1, over what is there; those below 2 % stay clear."""
         cut = self._cut(probability)
         return axis.imshow(
             np.ma.masked_less(cut, 0.02),
@@ -105,9 +109,14 @@ class _Slice:
             interpolation="nearest",
         )
 
-    def outline(self, axis: Axes, mask: np.ndarray, *, colour: str, style: str) -> None:
+    def outlines(self, axis: Axes, segmentation: np.ndarray, *, style: str) -> None:
+        """Draw the border of each class of class indices."""
+        for index in range(1, int(segmentation.max()) + 1):
+            self._outline(axis, segmentation == index, _CLASS_COLOURS[(index - 1) % len(_CLASS_COLOURS)], style)
+
+    def _outline(self, axis: Axes, mask: np.ndarray, colour: str, style: str) -> None:
         cut = self._cut(mask.astype(np.float32))
-        if cut.any() and not cut.all():
+        if min(cut.shape) > 1 and cut.any() and not cut.all():
             axis.contour(cut, levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.6)
 
     def _cut(self, array: np.ndarray) -> np.ndarray:

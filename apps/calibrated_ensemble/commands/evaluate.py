@@ -1,0 +1,112 @@
+"""`evaluate`: heatmaps and estimates against the labels of scans that were not trained on."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from apps.calibrated_ensemble.app_settings import is_url
+from apps.calibrated_ensemble.commands.choice import Choice
+from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
+from apps.calibrated_ensemble.evaluation.chosen_scans import ChosenScans, choose_scans
+from apps.calibrated_ensemble.evaluation.compared_heatmaps import compare_workspace
+from apps.calibrated_ensemble.evaluation.results import Evaluated, write_results
+from apps.calibrated_ensemble.evaluation.statistics_run import ScanJob, StatisticsRun
+from apps.calibrated_ensemble.terminal_progress import TerminalProgress
+from lib.studies import LabelledScan, read_studies
+from lib.task import Task
+
+
+def run_evaluate(
+    images: Path,
+    labels: Path,
+    output: Path,
+    choice: Choice,
+    *,
+    regions: Path | None,
+    corrupt: bool,
+    include_trained: bool,
+    as_json: bool,
+) -> None:
+    """Compare everything that the workspace holds, and write metrics, figures and report.
+
+    Raises:
+        InputError: no model, nothing to evaluate, a scan or label that cannot be used, or an output
+            that cannot be written.
+        DamagedGenerationError: a generation's files are not as published.
+    """
+    show_warnings()
+    task = choice.generation().task
+    comparison = compare_workspace(choice.existing_workspace())
+    chosen = choose_scans(
+        images,
+        labels,
+        comparison.served,
+        regions=regions,
+        include_trained=include_trained,
+        studies=_labelled_studies(choice, task),
+    )
+    for remark in _remarks(chosen, task, regions):
+        messages.print(remark, highlight=False, soft_wrap=True)
+    run = StatisticsRun(comparison, output / "statistics", device=choice.settings.device)
+    with TerminalProgress(messages) as progress:
+        files = run.files(
+            [ScanJob(scan, corrupted=corrupt) for scan in chosen.evaluated], stage="evaluating", progress=progress
+        )
+        out_of_fold = run.files(
+            [ScanJob(scan, fold=fold) for scan, fold in chosen.out_of_fold], stage="out of fold", progress=progress
+        )
+    scans = [
+        Evaluated(scan.name, file, scan.name in chosen.trained)
+        for scan, file in zip(chosen.evaluated, files, strict=True)
+    ]
+    metrics = write_results(output, comparison, scans, out_of_fold=out_of_fold, corrupted=corrupt)
+    if as_json:
+        print_json(metrics)
+    else:
+        _show(metrics, output)
+
+
+def _labelled_studies(choice: Choice, task: Task) -> Sequence[LabelledScan]:
+    """The labelled scans of the studies folder, where one is given."""
+    if choice.studies is None or is_url(choice.studies):
+        return ()
+    return read_studies(choice.studies_folder(), task).labelled
+
+
+def _remarks(chosen: ChosenScans, task: Task, regions: Path | None) -> list[str]:
+    remarks = []
+    if chosen.left_out:
+        remarks.append(f"{chosen.left_out} labelled scans are left out: the model was trained on them")
+    if chosen.trained:
+        remarks.append(f"{len(chosen.trained)} of the scans were trained on: all figures flatter the model")
+    if chosen.unlabelled:
+        remarks.append(f"{chosen.unlabelled} scans have no label and are left out")
+    if task.region is not None and regions is None:
+        remarks.append(
+            f"The task {task.name} has a region mask ({task.region}), but no --regions are given: "
+            "the scans are judged whole"
+        )
+    return remarks
+
+
+def _show(metrics: Mapping[str, Any], output: Path) -> None:
+    for label in metrics["classes"]:
+        print_table(
+            f"{label}: mean DSC {percent(metrics['dice'][label]['mean']['value'])} % of {metrics['scans']} scans; "
+            "MAE, bias and Spearman are those of the estimated DSC",
+            ("", "ECE %", "Brier %", "MAE %", "bias %", "Spearman"),
+            [_row(metrics, name, label) for name in metrics["estimates"]],
+        )
+    print(f"Report: {output / 'report.html'}")
+
+
+def _row(metrics: Mapping[str, Any], name: str, label: str) -> tuple[str, ...]:
+    heatmap = metrics["heatmaps"].get(name, {}).get(label)
+    estimate = metrics["estimates"][name][label]
+    correlation = estimate["spearman"]["value"]
+    return (
+        f"{name} (served)" if name == metrics["default_heatmap"] else name,
+        *(percent(heatmap[key]["value"]) if heatmap else "" for key in ("ece", "brier")),
+        *(percent(estimate[key]["value"]) for key in ("mae", "bias")),
+        "-" if correlation is None else f"{correlation:.2f}",
+    )

@@ -1,0 +1,1 @@
+"""Comparison of heatmaps and estimates with labels: the command `evaluate`."""

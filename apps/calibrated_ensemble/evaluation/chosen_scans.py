@@ -1,0 +1,93 @@
+"""Which scans of a data set a generation may be judged by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import InputError
+from lib.generation import Generation
+from lib.studies import LabelledScan, files_by_name, name_scans
+from lib.task import Task
+
+
+@dataclass(frozen=True)
+class ChosenScans:
+    """Labelled scans, each part in the order of the names.
+
+    Attributes:
+        evaluated: scans that all members predict.
+        trained: names of those that the generation was trained on; their figures flatter it.
+        out_of_fold: scans of patients that it was trained on, each with the one fold that has not
+            seen them: what the widths of intervals are taken from.
+        left_out: how many scans of the data set are not evaluated, since the generation was trained on them.
+        unlabelled: how many scans of the data set have no label.
+    """
+
+    evaluated: tuple[LabelledScan, ...]
+    trained: frozenset[str]
+    out_of_fold: tuple[tuple[LabelledScan, int], ...]
+    left_out: int
+    unlabelled: int
+
+
+def choose_scans(
+    images: Path,
+    labels: Path,
+    generation: Generation,
+    *,
+    regions: Path | None,
+    include_trained: bool,
+    studies: Sequence[LabelledScan] = (),
+) -> ChosenScans:
+    """List the scans of a Decathlon or nnU-Net style data set that have a label.
+
+    A scan counts as trained on when its patient was: generations know the names of their patients, not
+    the contents of their files, so that a scan under a new name is taken for a new one.
+
+    Args:
+        images: folder of scans.
+        labels: folder of labels, named like the scans.
+        generation: what is judged.
+        regions: folder of region masks, named like the labels.
+        include_trained: evaluate scans that it was trained on as well.
+        studies: labelled scans beside the data set; those that it was trained on add to `out_of_fold`.
+
+    Raises:
+        InputError: a folder is missing or empty, no label matches a scan, region masks for a task
+            without region, or nothing is left to evaluate.
+    """
+    labelled, unlabelled = _labelled_scans(images, labels, regions, generation.task)
+    folds = generation.findings.folds
+    trained = [scan for scan in labelled if scan.patient in folds]
+    evaluated = labelled if include_trained else [scan for scan in labelled if scan.patient not in folds]
+    if not evaluated:
+        raise InputError(
+            f"{images}: the model was trained on the patients of all {len(labelled)} labelled scans; "
+            "give scans that it has not seen, or --include-trained for figures that flatter it"
+        )
+    seen = {scan.name: scan for scan in studies if scan.patient in folds} | {scan.name: scan for scan in trained}
+    by_fold = sorted(seen.values(), key=lambda scan: (folds[scan.patient], scan.name))
+    return ChosenScans(
+        evaluated=tuple(evaluated),
+        trained=frozenset(scan.name for scan in trained) if include_trained else frozenset(),
+        out_of_fold=tuple((scan, folds[scan.patient]) for scan in by_fold),
+        left_out=0 if include_trained else len(trained),
+        unlabelled=unlabelled,
+    )
+
+
+def _labelled_scans(images: Path, labels: Path, regions: Path | None, task: Task) -> tuple[list[LabelledScan], int]:
+    """The scans of a data set that have a label, and how many have none."""
+    if regions is not None and task.region is None:
+        raise InputError(f"--regions {regions}: the model's task {task.name} has no region; leave the option out")
+    label_files = files_by_name(labels)
+    region_files = files_by_name(regions) if regions is not None else {}
+    scans = name_scans(files_by_name(images), label_files, where=images)
+    names = sorted(set(scans) & set(label_files))
+    if not names:
+        example = next(iter(label_files.values()))
+        raise InputError(f"{labels}: no label matches a scan of {images}; {example.name} should be named as its scan")
+    labelled = [
+        LabelledScan(name, scans[name], label_files[name], task.patient(name), region_files.get(name)) for name in names
+    ]
+    return labelled, len(scans) - len(labelled)

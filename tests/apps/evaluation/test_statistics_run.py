@@ -1,0 +1,90 @@
+"""Statistics of scans are made once, and again when what they depend on is another."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apps.calibrated_ensemble.evaluation import statistics_run
+from apps.calibrated_ensemble.evaluation.chosen_scans import choose_scans
+from apps.calibrated_ensemble.evaluation.compared_heatmaps import Comparison
+from apps.calibrated_ensemble.evaluation.statistics_files import read_statistics
+from apps.calibrated_ensemble.evaluation.statistics_run import ScanJob, StatisticsRun
+from lib.progress import silent
+from tests.apps.evaluation.conftest import Judged
+
+
+@pytest.fixture
+def jobs(judged: Judged, comparison: Comparison) -> list[ScanJob]:
+    """Those of the evaluation that is there already."""
+    data_set = judged.data_set
+    chosen = choose_scans(
+        data_set / "imagesTr",
+        data_set / "labelsTr",
+        comparison.served,
+        regions=data_set / "regionsTr",
+        include_trained=False,
+    )
+    return [
+        *(ScanJob(scan) for scan in chosen.evaluated),
+        *(ScanJob(scan, fold=fold) for scan, fold in chosen.out_of_fold),
+    ]
+
+
+@pytest.fixture
+def predicted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Grows with every scan that is predicted from now on."""
+    calls: list[object] = []
+    reduce_scan = statistics_run.reduce_scan
+
+    def logged(*arguments: object) -> object:
+        calls.append(arguments)
+        return reduce_scan(*arguments)
+
+    monkeypatch.setattr(statistics_run, "reduce_scan", logged)
+    return calls
+
+
+def test_an_interrupted_run_goes_on_where_it_was(
+    judged: Judged, comparison: Comparison, jobs: list[ScanJob], predicted: list[object], tmp_path: Path
+) -> None:
+    whole = StatisticsRun(comparison, judged.output / "statistics", device="cpu")
+    files = whole.files(jobs, stage="", progress=silent)
+    assert not predicted
+    for file in files[1:]:
+        shutil.copy(file, tmp_path)
+    again = StatisticsRun(comparison, tmp_path, device="cpu").files(jobs, stage="", progress=silent)
+    assert len(predicted) == 1
+    assert [file.name for file in again] == [file.name for file in files]
+    before, after = read_statistics(files[0]), read_statistics(again[0])
+    for name, estimate in before.estimates.items():
+        np.testing.assert_array_equal(after.estimates[name], estimate)
+
+
+def test_a_corrected_label_a_corruption_and_a_fold_are_other_statistics(
+    judged: Judged, comparison: Comparison, jobs: list[ScanJob], predicted: list[object], tmp_path: Path
+) -> None:
+    job, other = jobs[0], jobs[1]
+    corrected = replace(job, scan=replace(job.scan, region=other.scan.region))
+    run = StatisticsRun(comparison, tmp_path, device="cpu")
+    variants = [job, corrected, replace(job, corrupted=True), replace(job, fold=0)]
+    files = run.files(variants, stage="", progress=silent)
+    assert len(predicted) == len(set(files)) == len(variants)
+
+
+def test_out_of_fold_scans_are_predicted_by_the_served_generation_alone(
+    judged: Judged, comparison: Comparison, jobs: list[ScanJob]
+) -> None:
+    run = StatisticsRun(comparison, judged.output / "statistics", device="cpu")
+    *_, out_of_fold = map(read_statistics, run.files(jobs, stage="", progress=silent))
+    assert set(out_of_fold.true_dsc) == {"calibrated"}
+    assert not [name for name in out_of_fold.estimates if name.startswith("dropout")]
+
+
+def test_progress_is_told_of_every_scan(judged: Judged, comparison: Comparison, jobs: list[ScanJob]) -> None:
+    told: list[tuple[str, int, int]] = []
+    run = StatisticsRun(comparison, judged.output / "statistics", device="cpu")
+    run.files(jobs, stage="evaluating", progress=lambda *step, **_: told.append(step))
+    assert told == [("evaluating", number, len(jobs)) for number in range(1, len(jobs) + 1)]
