@@ -1,0 +1,1 @@
+"""Whether labelling the least certain scans teaches more than labelling random ones."""

@@ -1,0 +1,80 @@
+"""What a model makes of one scan, beside what its label says."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.active_learning.encoder_features import Encoders
+from lib.disagreement import mean_entropy
+from lib.ensemble import Ensemble
+from lib.out_of_fold import dice_per_class
+from lib.prepared_scans import read_labelled_scan
+from lib.segmentation import class_indices
+from lib.studies import LabelledScan
+from lib.volume import Volume
+from scoring.estimated_dsc import class_volumes, estimated_dsc
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """One scan.
+
+    Attributes:
+        estimated_dsc: of each class, 0..1, as the product estimates it.
+        true_dsc: of each class, 0..1.
+        entropy: of the mean softmax at w^DSC, mean over voxels and classes, in nats.
+        volume: of all classes in the label, mm3.
+        features: see `Encoders.features`, float32 (D,).
+    """
+
+    estimated_dsc: tuple[float, ...]
+    true_dsc: tuple[float, ...]
+    entropy: float
+    volume: float
+    features: np.ndarray
+
+
+def assess_scan(ensemble: Ensemble, encoders: Encoders, scan: LabelledScan) -> Assessment:
+    """Run all members over a scan and compare with its label.
+
+    Raises:
+        InputError: a file cannot be used.
+    """
+    generation, preprocessing = ensemble.generation, ensemble.preprocessing
+    volume, truth = _read(ensemble, scan)
+    image = preprocessing.scan(volume)
+    outputs = ensemble.run_members(image)
+    heatmap = np.clip(preprocessing.invert(generation.calibration.heatmap(outputs), like=image), 0.0, 1.0)
+    segmentation = preprocessing.invert(outputs.probabilities, like=image).argmax(axis=0).astype(np.uint8)
+    voxel_volume = float(abs(np.linalg.det(volume.affine[:3, :3])))
+    classes = len(generation.task.classes)
+    return Assessment(
+        estimated_dsc=estimated_dsc(
+            heatmap, segmentation, voxel_volume=voxel_volume, typical_volumes=generation.typical_volumes
+        ),
+        true_dsc=_dsc(segmentation, truth, classes),
+        entropy=float(mean_entropy(outputs.probabilities[1:]).mean()),
+        volume=sum(class_volumes(truth, class_count=classes, voxel_volume=voxel_volume)),
+        features=encoders.features(image),
+    )
+
+
+def true_dsc(ensemble: Ensemble, scan: LabelledScan) -> tuple[float, ...]:
+    """DSC of what annotators would be shown of a scan, one value per class, 0..1; 1 where a class is in neither.
+
+    Raises:
+        InputError: a file cannot be used.
+    """
+    volume, truth = _read(ensemble, scan)
+    return _dsc(ensemble.predict(volume).segmentation, truth, len(ensemble.generation.task.classes))
+
+
+def _read(ensemble: Ensemble, scan: LabelledScan) -> tuple[Volume, np.ndarray]:
+    task = ensemble.generation.task
+    volume, label, _ = read_labelled_scan(scan, task)
+    return volume, class_indices(label.array, task)
+
+
+def _dsc(segmentation: np.ndarray, truth: np.ndarray, classes: int) -> tuple[float, ...]:
+    # Estimates count a class that is in neither as found.
+    return tuple(np.nan_to_num(dice_per_class(segmentation, truth, class_count=classes), nan=1.0).tolist())

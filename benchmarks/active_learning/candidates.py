@@ -1,0 +1,73 @@
+"""The unlabelled scans as the model of a round sees them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from benchmarks.active_learning.assessment import assess_scan
+from benchmarks.active_learning.choice import Candidates, nearest_distances, standardise
+from benchmarks.active_learning.encoder_features import Encoders
+from benchmarks.active_learning.product_ranking import rank_scans
+from benchmarks.active_learning.round_records import Candidate
+from lib.ensemble import Ensemble
+from lib.progress import Progress
+from lib.studies import LabelledScan
+from lib.volume import read_scan
+
+
+def assess_candidates(
+    ensemble: Ensemble,
+    encoders: Encoders,
+    unlabelled: Sequence[LabelledScan],
+    labelled: Sequence[LabelledScan],
+    progress: Progress,
+) -> tuple[Candidates, dict[str, Candidate]]:
+    """Assess all unlabelled scans.
+
+    Args:
+        ensemble: the current model.
+        encoders: of the same generation.
+        unlabelled: scans that may be chosen, at least one.
+        labelled: scans that it was trained on, at least one.
+        progress: stage "assessing".
+
+    Returns:
+        What strategies choose by, in the order of `unlabelled`; and what is kept, by the scans' names.
+
+    Raises:
+        InputError: a scan or label cannot be used.
+    """
+    classes = ensemble.generation.task.classes
+    assessments, known = {}, []
+    for done, scan in enumerate(unlabelled, 1):
+        assessments[scan.name] = assess_scan(ensemble, encoders, scan)
+        progress("assessing", done, len(unlabelled) + len(labelled))
+    for done, scan in enumerate(labelled, 1 + len(unlabelled)):
+        known.append(encoders.features(ensemble.preprocessing.scan(read_scan(scan.image))))
+        progress("assessing", done, len(unlabelled) + len(labelled))
+    features = standardise(np.stack([one.features for one in assessments.values()] + known))
+    ours, theirs = np.split(features, [len(unlabelled)])
+    estimates = {name: dict(zip(classes, one.estimated_dsc, strict=True)) for name, one in assessments.items()}
+    kept = {
+        name: Candidate(
+            estimated_dsc=one.estimated_dsc,
+            true_dsc=one.true_dsc,
+            entropy=one.entropy,
+            volume=one.volume,
+            distance=float(distance),
+        )
+        for (name, one), distance in zip(assessments.items(), nearest_distances(ours, theirs), strict=True)
+    }
+    candidates = Candidates(
+        ranking=_product_ranking(estimates),
+        entropy=np.array([one.entropy for one in assessments.values()]),
+        features=ours,
+        labelled_features=theirs,
+    )
+    return candidates, kept
+
+
+def _product_ranking(estimates: Mapping[str, Mapping[str, float]]) -> np.ndarray:
+    """Positions in `estimates` of the scans, least certain first."""
+    position = {name: number for number, name in enumerate(estimates)}
+    return np.array([position[name] for name in rank_scans(estimates)])

@@ -1,0 +1,126 @@
+"""Which unlabelled scans are labelled next: pure functions of what the current model makes of them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from sklearn.preprocessing import StandardScaler
+
+SHORTLIST = 3
+"""`diverse` takes the most different ones of so many times as many least certain scans as are wanted."""
+
+
+class Strategy(StrEnum):
+    """How the next scans are chosen."""
+
+    LEAST_CERTAIN = "least_certain"
+    RANDOM = "random"
+    ENTROPY = "entropy"
+    DIVERSE = "diverse"
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """N unlabelled scans as the current model sees them.
+
+    Attributes:
+        ranking: their indices in the product's order, least certain first, int (N,).
+        entropy: mean entropy of each, float (N,).
+        features: standardised features of each, float (N, D).
+        labelled_features: those of the labelled scans, float (L, D), L >= 1.
+    """
+
+    ranking: np.ndarray
+    entropy: np.ndarray
+    features: np.ndarray
+    labelled_features: np.ndarray
+
+
+def choose(strategy: Strategy, candidates: Candidates, count: int, *, rng: np.random.Generator) -> np.ndarray:
+    """Choose the scans to label next.
+
+    Args:
+        strategy: how.
+        candidates: the unlabelled scans.
+        count: how many, 1..N.
+        rng: what `random` draws from.
+
+    Returns:
+        Different indices of candidates, int (count,), first choice first.
+
+    Raises:
+        ValueError: there are fewer candidates.
+    """
+    available = len(candidates.ranking)
+    if not 1 <= count <= available:
+        raise ValueError(f"{count} scans cannot be chosen of {available}")
+    match strategy:
+        case Strategy.LEAST_CERTAIN:
+            return candidates.ranking[:count]
+        case Strategy.RANDOM:
+            return rng.choice(available, count, replace=False)
+        case Strategy.ENTROPY:
+            return np.argsort(-candidates.entropy, kind="stable")[:count]
+        case Strategy.DIVERSE:
+            shortlist = candidates.ranking[: SHORTLIST * count]
+            return shortlist[k_centres(candidates.features[shortlist], candidates.labelled_features, count)]
+
+
+def k_centres(points: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
+    """Choose points one by one, each the farthest from all centres and all points chosen so far.
+
+    This greedy choice leaves no point farther from its nearest centre than twice what the best
+    choice would (Sener and Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set
+    Approach").
+
+    Args:
+        points: float (N, D).
+        centres: float (M, D), M >= 1: what is covered already.
+        count: how many, 0..N.
+
+    Returns:
+        Different indices of points, int (count,), in the order in which they were chosen; of equally
+        far points the first.
+
+    Raises:
+        ValueError: no centre, or fewer points than wanted.
+    """
+    if not len(centres):
+        raise ValueError("there are no centres; give at least one")
+    if not 0 <= count <= len(points):
+        raise ValueError(f"{count} points cannot be chosen of {len(points)}")
+    distances = nearest_distances(points, centres)
+    chosen: list[int] = []
+    for _ in range(count):
+        farthest = int(distances.argmax())
+        chosen.append(farthest)
+        distances = np.minimum(distances, cdist(points, points[farthest : farthest + 1])[:, 0])
+        # A twin of a centre is still a candidate, a point that was chosen is not.
+        distances[chosen] = -1
+    return np.array(chosen, dtype=np.int64)
+
+
+def nearest_distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Euclidean distance of each point (N, D) to the nearest of the others (M, D), M >= 1: float64 (N,)."""
+    return cdist(points, others).min(axis=1)
+
+
+def mutual_distances(points: np.ndarray) -> np.ndarray:
+    """Euclidean distance of each point (N, D) to the nearest other one, float64 (N,); N >= 2."""
+    distances = cdist(points, points)
+    np.fill_diagonal(distances, np.inf)
+    return distances.min(axis=1)
+
+
+def standardise(features: np.ndarray) -> np.ndarray:
+    """Give every feature mean 0 and the same spread over the scans.
+
+    Args:
+        features: float (N, D), N >= 1.
+
+    Returns:
+        float64 (N, D), scaled so that the squared distance of two scans is the mean over the features:
+        two scans drawn at random are about 1.4 apart, whatever D is. A constant feature becomes 0.
+    """
+    return StandardScaler().fit_transform(features.astype(np.float64)) / np.sqrt(features.shape[1])

@@ -1,0 +1,108 @@
+"""How a simulation goes, and that a folder holds the rounds of one design only."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.active_learning.choice import Strategy
+from benchmarks.active_learning.data_set import DataSet
+from lib.atomic import write_text
+from lib.calibrations import CALIBRATIONS
+from lib.errors import InputError
+from lib.task import Task, task_from
+
+
+@dataclass(frozen=True)
+class Design:
+    """How the simulation goes.
+
+    Attributes:
+        task: settings of the training; its seed is that of the first repetition, the next has the next.
+        start: labelled scans at the start.
+        add: scans that are labelled after each round.
+        rounds: how often.
+        seeds: repetitions, each with a start and a training seed of its own.
+        strategies: those compared.
+    """
+
+    task: Task
+    start: int
+    add: int
+    rounds: int
+    seeds: int
+    strategies: tuple[Strategy, ...]
+
+    @property
+    def label_counts(self) -> list[int]:
+        """Labelled scans of each model, that of the start first."""
+        return [self.start + self.add * number for number in range(self.rounds + 1)]
+
+
+def override_task(task: Task, *, iterations: int | None = None, heatmap: str | None = None) -> Task:
+    """Give the task with another schedule or heatmap.
+
+    Args:
+        task: its settings.
+        iterations: optimiser steps of a member; the task's when None.
+        heatmap: a name of `lib.calibrations`; the task's when None.
+
+    Raises:
+        InputError: a value that a task does not take.
+    """
+    settings = task.model_dump(mode="json")
+    if iterations is not None:
+        settings["training"]["iterations"] = iterations
+    if heatmap is not None:
+        if CALIBRATIONS[task.heatmap].single_weight:
+            # The task's own heatmap needed one loss weight only; others need the usual seven.
+            del settings["offsets"]
+        settings["heatmap"] = heatmap
+    return task_from(settings, where=f"task {task.name} with --iterations and --heatmap")
+
+
+def check_design(design: Design, data_set: DataSet) -> None:
+    """Check that there are scans enough.
+
+    Raises:
+        InputError: a number below 1, or more labels than scans.
+    """
+    for name in ("start", "add", "rounds", "seeds"):
+        if getattr(design, name) < 1:
+            raise InputError(f"--{name} is {getattr(design, name)}; give a number from 1")
+    most = design.label_counts[-1]
+    if most > len(data_set.pool):
+        raise InputError(
+            f"--start {design.start} --add {design.add} --rounds {design.rounds}: label {most} scans, but "
+            f"{len(data_set.pool)} may be labelled; give smaller numbers"
+        )
+
+
+def keep_design(path: Path, design: Design, data_set: DataSet) -> None:
+    """Write what all rounds of a folder have in common; seeds and strategies may be added to it later.
+
+    Args:
+        path: JSON file.
+        design: how the simulation goes.
+        data_set: its scans.
+
+    Raises:
+        InputError: the file holds another design or cannot be read or written.
+    """
+    settings = {
+        "task": design.task.model_dump(mode="json"),
+        "start": design.start,
+        "add": design.add,
+        "rounds": design.rounds,
+        "test": [scan.name for scan in data_set.test],
+        "pool": [scan.name for scan in data_set.pool],
+    }
+    if not path.exists():
+        write_text(path, json.dumps(settings, indent=1) + "\n")
+        return
+    try:
+        standing = json.loads(path.read_text(encoding="utf-8"))
+        different = [key for key, value in settings.items() if standing[key] != value]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read as a design ({error}); choose another output folder") from error
+    if different:
+        raise InputError(f"{path}: its rounds have another `{different[0]}`; choose another output folder")

@@ -1,0 +1,67 @@
+"""What a simulation may be asked for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.active_learning.choice import Strategy
+from benchmarks.active_learning.data_set import DataSet
+from benchmarks.active_learning.design import Design, check_design, keep_design, override_task
+from lib.errors import InputError
+from lib.studies import LabelledScan
+from tests.lib.tiny_training import a_task
+
+DESIGN = Design(task=a_task(), start=2, add=3, rounds=2, seeds=1, strategies=(Strategy.RANDOM,))
+
+
+def a_data_set(pool: int) -> DataSet:
+    scans = [
+        LabelledScan(name, Path(name), Path(name), name) for name in (f"scan_{index}" for index in range(pool + 1))
+    ]
+    return DataSet(test=tuple(scans[:1]), pool=tuple(scans[1:]))
+
+
+def test_the_pool_must_hold_what_is_labelled() -> None:
+    check_design(DESIGN, a_data_set(8))
+    with pytest.raises(InputError, match="--start 2 --add 3 --rounds 2: label 8 scans, but 7 may be labelled"):
+        check_design(DESIGN, a_data_set(7))
+
+
+@pytest.mark.parametrize("name", ["start", "add", "rounds", "seeds"])
+def test_numbers_start_at_one(name: str) -> None:
+    with pytest.raises(InputError, match=f"--{name} is 0"):
+        check_design(replace(DESIGN, **{name: 0}), a_data_set(8))
+
+
+def test_a_kept_design_takes_more_seeds_and_strategies(tmp_path: Path) -> None:
+    path = tmp_path / "design.json"
+    keep_design(path, DESIGN, a_data_set(8))
+    before = path.read_text()
+    keep_design(path, replace(DESIGN, seeds=3, strategies=tuple(Strategy)), a_data_set(8))
+    assert path.read_text() == before
+    with pytest.raises(InputError, match="another `pool`"):
+        keep_design(path, DESIGN, a_data_set(9))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_damaged_design_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "design.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"design\.json: cannot be read as a design"):
+        keep_design(path, DESIGN, a_data_set(8))
+    assert path.read_text() == text
+
+
+def test_an_override_leaves_all_else() -> None:
+    assert override_task(DESIGN.task) == DESIGN.task
+    shorter = override_task(DESIGN.task, iterations=4)
+    assert shorter.training == DESIGN.task.training.model_copy(update={"iterations": 4})
+    assert shorter.model_copy(update={"training": DESIGN.task.training}) == DESIGN.task
+
+
+def test_a_heatmap_brings_the_loss_weights_that_it_needs() -> None:
+    single = override_task(DESIGN.task, heatmap="single")
+    assert (single.heatmap, single.offsets) == ("single", (0.0,))
+    assert override_task(single, heatmap="votes").offsets == (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+    assert override_task(DESIGN.task, heatmap="soft").offsets == DESIGN.task.offsets == (-1.0, 0.0, 1.0)
