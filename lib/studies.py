@@ -162,8 +162,7 @@ def prepare_studies(
         raise InputError(f"{labels}: no label matches a scan of {images}; {example.name} should be named as its scan")
     if labelled is not None and not 0 <= labelled <= len(available):
         raise InputError(f"--labelled is {labelled}, but {len(available)} scans have a label; give 0 to that number")
-    random.Random(seed).shuffle(available)
-    chosen = sorted(available[:labelled])
+    chosen = sorted(seeded_order(available, seed)[:labelled])
 
     targets = {name: output / _file_name(name, path) for name, path in scans.items()}
     present = {scan_name(path): path for path in _image_files(output)} if output.is_dir() else {}
@@ -180,6 +179,13 @@ def prepare_studies(
     for name in masks:
         _copy_label(region_files[name], output / "labels" / str(region_tag), name)
     return Prepared(len(scans), len(available), tuple(chosen), tuple(kept), len(masks))
+
+
+def seeded_order(names: Iterable[str], seed: int) -> list[str]:
+    """Order in which scans are labelled: the same for equal names and seeds, whatever order the names come in."""
+    ordered = sorted(names)
+    random.Random(seed).shuffle(ordered)
+    return ordered
 
 
 def files_by_name(folder: Path) -> dict[str, Path]:

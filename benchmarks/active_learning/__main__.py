@@ -27,13 +27,14 @@ from apps.calibrated_ensemble.commands.output import messages, show_warnings
 from apps.calibrated_ensemble.task_files import task_by_name_or_path
 from apps.calibrated_ensemble.terminal_progress import TerminalProgress
 from benchmarks.active_learning.choice import Strategy
-from benchmarks.active_learning.data_set import read_data_set
 from benchmarks.active_learning.design import Design, override_task
 from benchmarks.active_learning.report import draw_curves, print_tables, tables, write_tables
 from benchmarks.active_learning.results import summarise
 from benchmarks.active_learning.simulation import Simulation
+from benchmarks.held_out_split import split_scans
 from lib.atomic import write_text
 from lib.calibrations import CALIBRATIONS
+from lib.data_set import read_data_set
 from lib.errors import InputError
 from lib.presets import PRESETS
 from lib.progress import Progress
@@ -71,8 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             seeds=given.seeds,
             strategies=tuple(strategy for strategy in Strategy if strategy in given.strategies),
         )
-        data_set = read_data_set(given.images, given.labels, design.task, test=given.test)
-        rounds = Simulation(design, data_set, given.output, show_progress=_terminal, device=given.device).run()
+        data_set = read_data_set(given.images, given.labels, design.task)
+        split = split_scans(data_set.labelled, given.test)
+        rounds = Simulation(design, split, given.output, show_progress=_terminal, device=given.device).run()
         results = summarise(rounds, design.task.classes)
         made = tables(results)
         write_text(given.output / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.active_learning.choice import Strategy
-from benchmarks.active_learning.data_set import DataSet
+from benchmarks.held_out_split import Split
 from lib.atomic import write_text
 from lib.calibrations import CALIBRATIONS
 from lib.errors import InputError
@@ -60,30 +60,32 @@ def override_task(task: Task, *, iterations: int | None = None, heatmap: str | N
     return task_from(settings, where=f"task {task.name} with --iterations and --heatmap")
 
 
-def check_design(design: Design, data_set: DataSet) -> None:
-    """Check that there are scans enough.
+def check_design(design: Design, split: Split) -> None:
+    """Check that there are scans enough, and that their task can be simulated.
 
     Raises:
-        InputError: a number below 1, or more labels than scans.
+        InputError: a number below 1, more labels than scans, or a task with a region mask.
     """
+    if design.task.region is not None:
+        raise InputError(f"task {design.task.name}: has the region mask {design.task.region}; give a task without one")
     for name in ("start", "add", "rounds", "seeds"):
         if getattr(design, name) < 1:
             raise InputError(f"--{name} is {getattr(design, name)}; give a number from 1")
     most = design.label_counts[-1]
-    if most > len(data_set.pool):
+    if most > len(split.pool):
         raise InputError(
             f"--start {design.start} --add {design.add} --rounds {design.rounds}: label {most} scans, but "
-            f"{len(data_set.pool)} may be labelled; give smaller numbers"
+            f"{len(split.pool)} may be labelled; give smaller numbers"
         )
 
 
-def keep_design(path: Path, design: Design, data_set: DataSet) -> None:
+def keep_design(path: Path, design: Design, split: Split) -> None:
     """Write what all rounds of a folder have in common; seeds and strategies may be added to it later.
 
     Args:
         path: JSON file.
         design: how the simulation goes.
-        data_set: its scans.
+        split: its scans.
 
     Raises:
         InputError: the file holds another design or cannot be read or written.
@@ -93,8 +95,8 @@ def keep_design(path: Path, design: Design, data_set: DataSet) -> None:
         "start": design.start,
         "add": design.add,
         "rounds": design.rounds,
-        "test": [scan.name for scan in data_set.test],
-        "pool": [scan.name for scan in data_set.pool],
+        "test": [scan.name for scan in split.test],
+        "pool": [scan.name for scan in split.pool],
     }
     if not path.exists():
         write_text(path, json.dumps(settings, indent=1) + "\n")

@@ -12,10 +12,10 @@ import numpy as np
 from benchmarks.active_learning.assessment import true_dsc
 from benchmarks.active_learning.candidates import assess_candidates
 from benchmarks.active_learning.choice import Strategy, choose, mutual_distances
-from benchmarks.active_learning.data_set import DataSet
 from benchmarks.active_learning.design import Design, check_design, keep_design
 from benchmarks.active_learning.encoder_features import Encoders
 from benchmarks.active_learning.round_records import Candidate, Round, RoundRecords
+from benchmarks.held_out_split import Split
 from lib.ensemble import Ensemble
 from lib.ensemble_training import train_ensemble
 from lib.progress import Progress
@@ -42,7 +42,7 @@ class Simulation:
 
     Args:
         design: how it goes.
-        data_set: the scans.
+        split: the scans.
         output: folder; rounds are kept in `rounds/`, workspaces only while their round lasts.
         show_progress: see `ShowProgress`.
         device: see `lib.devices.choose_device`.
@@ -52,13 +52,13 @@ class Simulation:
     """
 
     def __init__(
-        self, design: Design, data_set: DataSet, output: Path, *, show_progress: ShowProgress, device: str = "auto"
+        self, design: Design, split: Split, output: Path, *, show_progress: ShowProgress, device: str = "auto"
     ):
-        check_design(design, data_set)
-        keep_design(output / "design.json", design, data_set)
+        check_design(design, split)
+        keep_design(output / "design.json", design, split)
         self._design = design
-        self._pool = {scan.name: scan for scan in data_set.pool}
-        self._test = data_set.test
+        self._pool = {scan.name: scan for scan in split.pool}
+        self._test = split.test
         self._records = RoundRecords(output / "rounds")
         self._workspaces = output / "workspaces"
         self._show_progress = show_progress

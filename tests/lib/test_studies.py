@@ -1,12 +1,13 @@
 import os
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import InputError
-from lib.studies import Prepared, prepare_studies, read_studies
+from lib.studies import Prepared, prepare_studies, read_studies, seeded_order
 from lib.task import Task, task_from
 
 MINIMAL = {"name": "lesions", "modality": "CT", "labels": {"lesion": 1}}
@@ -251,3 +252,16 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path, decathlon: 
     blocked.write_text("")
     with pytest.raises(InputError, match="cannot be made"):
         prepare_studies(*decathlon, blocked / "studies")
+
+
+@given(st.sets(st.text(max_size=3), max_size=8), st.integers(0, 9), st.randoms())
+def test_the_order_of_labelling_depends_on_names_and_seed_alone(names: set[str], seed: int, chance: Random) -> None:
+    shuffled = list(names)
+    chance.shuffle(shuffled)
+    order = seeded_order(shuffled, seed)
+    assert sorted(order) == sorted(names)
+    assert order == seeded_order(names, seed)
+
+
+def test_another_seed_gives_another_order() -> None:
+    assert seeded_order("abcdefgh", 0) != seeded_order("abcdefgh", 1)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.data_set import read_data_set
 from lib.errors import InputError
 from lib.generation import Generation
-from lib.studies import LabelledScan, files_by_name, name_scans
-from lib.task import Task
+from lib.studies import LabelledScan
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,15 @@ def choose_scans(
         InputError: a folder is missing or empty, no label matches a scan, region masks for a task
             without region, or nothing is left to evaluate.
     """
-    labelled, unlabelled = _labelled_scans(images, labels, regions, generation.task)
+    if regions is not None and generation.task.region is None:
+        raise InputError(
+            f"--regions {regions}: the model's task {generation.task.name} has no region; leave the option out"
+        )
+    data_set = read_data_set(images, labels, generation.task, regions=regions)
+    labelled = data_set.labelled
     folds = generation.findings.folds
     trained = [scan for scan in labelled if scan.patient in folds]
-    evaluated = labelled if include_trained else [scan for scan in labelled if scan.patient not in folds]
+    evaluated = tuple(scan for scan in labelled if include_trained or scan.patient not in folds)
     if not evaluated:
         raise InputError(
             f"{images}: the model was trained on the patients of all {len(labelled)} labelled scans; "
@@ -68,26 +73,9 @@ def choose_scans(
     seen = {scan.name: scan for scan in studies if scan.patient in folds} | {scan.name: scan for scan in trained}
     by_fold = sorted(seen.values(), key=lambda scan: (folds[scan.patient], scan.name))
     return ChosenScans(
-        evaluated=tuple(evaluated),
+        evaluated=evaluated,
         trained=frozenset(scan.name for scan in trained) if include_trained else frozenset(),
         out_of_fold=tuple((scan, folds[scan.patient]) for scan in by_fold),
         left_out=0 if include_trained else len(trained),
-        unlabelled=unlabelled,
+        unlabelled=data_set.unlabelled,
     )
-
-
-def _labelled_scans(images: Path, labels: Path, regions: Path | None, task: Task) -> tuple[list[LabelledScan], int]:
-    """The scans of a data set that have a label, and how many have none."""
-    if regions is not None and task.region is None:
-        raise InputError(f"--regions {regions}: the model's task {task.name} has no region; leave the option out")
-    label_files = files_by_name(labels)
-    region_files = files_by_name(regions) if regions is not None else {}
-    scans = name_scans(files_by_name(images), label_files, where=images)
-    names = sorted(set(scans) & set(label_files))
-    if not names:
-        example = next(iter(label_files.values()))
-        raise InputError(f"{labels}: no label matches a scan of {images}; {example.name} should be named as its scan")
-    labelled = [
-        LabelledScan(name, scans[name], label_files[name], task.patient(name), region_files.get(name)) for name in names
-    ]
-    return labelled, len(scans) - len(labelled)

@@ -12,10 +12,11 @@ import pytest
 
 from benchmarks.active_learning.__main__ import main
 from benchmarks.active_learning.choice import Strategy
-from benchmarks.active_learning.data_set import DataSet, read_data_set
 from benchmarks.active_learning.design import Design
 from benchmarks.active_learning.round_records import Round
 from benchmarks.active_learning.simulation import Simulation
+from benchmarks.held_out_split import Split, split_scans
+from lib.data_set import read_data_set
 from lib.errors import InputError
 from lib.progress import Progress, silent
 from tests.lib.tiny_training import a_task, record_training, write_balls
@@ -35,7 +36,7 @@ class Simulated:
     """A finished simulation of balls, of which two are test scans; tests must not write into it."""
 
     folder: Path
-    data_set: DataSet
+    split: Split
     rounds: list[Round]
     titles: list[str]
     stages: int
@@ -63,8 +64,8 @@ class Shown:
         yield progress
 
 
-def simulate(design: Design, data_set: DataSet, output: Path, shown: Shown) -> list[Round]:
-    return Simulation(design, data_set, output, show_progress=shown, device="cpu").run()
+def simulate(design: Design, split: Split, output: Path, shown: Shown) -> list[Round]:
+    return Simulation(design, split, output, show_progress=shown, device="cpu").run()
 
 
 def timeless(rounds: list[Round]) -> list[Round]:
@@ -75,12 +76,12 @@ def timeless(rounds: list[Round]) -> list[Round]:
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     folder = tmp_path_factory.mktemp("simulated")
     write_balls(folder, 10)
-    data_set = read_data_set(folder / "images", folder / "labels", DESIGN.task, test=2)
+    split = split_scans(read_data_set(folder / "images", folder / "labels", DESIGN.task).labelled, 2)
     shown = Shown()
     with pytest.MonkeyPatch.context() as patch:
         log = record_training(patch)
-        rounds = simulate(DESIGN, data_set, folder / "output", shown)
-    return Simulated(folder, data_set, rounds, shown.titles, log.count())
+        rounds = simulate(DESIGN, split, folder / "output", shown)
+    return Simulated(folder, split, rounds, shown.titles, log.count())
 
 
 def test_strategies_share_the_model_of_the_start(simulated: Simulated) -> None:
@@ -100,13 +101,13 @@ def test_labels_grow_by_what_was_chosen(simulated: Simulated) -> None:
             assert len(set(one.chosen)) == 2
             assert not set(one.chosen) & set(one.labelled)
             assert following.labelled == one.labelled + one.chosen
-            assert set(one.candidates) == {scan.name for scan in simulated.data_set.pool} - set(one.labelled)
+            assert set(one.candidates) == {scan.name for scan in simulated.split.pool} - set(one.labelled)
             assert one.folds.items() <= following.folds.items()
         assert rounds[-1].chosen == ()
 
 
 def test_test_scans_are_never_labelled(simulated: Simulated) -> None:
-    test = {scan.name for scan in simulated.data_set.test}
+    test = {scan.name for scan in simulated.split.test}
     for one in simulated.rounds:
         assert set(one.test_dsc) == test
         assert not test & {*one.labelled, *one.chosen, *one.candidates}
@@ -129,7 +130,7 @@ def test_what_is_finished_is_not_done_again(
 ) -> None:
     shutil.copytree(simulated.folder / "output", tmp_path / "output")
     log, shown = record_training(monkeypatch), Shown()
-    assert simulate(DESIGN, simulated.data_set, tmp_path / "output", shown) == simulated.rounds
+    assert simulate(DESIGN, simulated.split, tmp_path / "output", shown) == simulated.rounds
     assert log.count() == 0
     assert shown.titles == []
 
@@ -140,8 +141,8 @@ def test_an_interrupted_simulation_goes_on_where_it_was(
     log = record_training(monkeypatch)
     for stop in ((1, "assessing"), (3, "testing")):
         with pytest.raises(KeyboardInterrupt):
-            simulate(DESIGN, simulated.data_set, tmp_path, Shown(stop))
-    rounds = simulate(DESIGN, simulated.data_set, tmp_path, Shown())
+            simulate(DESIGN, simulated.split, tmp_path, Shown(stop))
+    rounds = simulate(DESIGN, simulated.split, tmp_path, Shown())
     assert timeless(rounds) == timeless(simulated.rounds)
     assert log.count() == simulated.stages
 
@@ -150,7 +151,7 @@ def test_a_strategy_can_be_added(simulated: Simulated, tmp_path: Path) -> None:
     shutil.copytree(simulated.folder / "output", tmp_path / "output")
     design = replace(DESIGN, strategies=(*DESIGN.strategies, Strategy.DIVERSE))
     shown = Shown()
-    rounds = simulate(design, simulated.data_set, tmp_path / "output", shown)
+    rounds = simulate(design, simulated.split, tmp_path / "output", shown)
     assert [title.split(",")[0] for title in shown.titles] == [
         "seed_0-start",
         "seed_0-diverse-round_1",
@@ -172,7 +173,7 @@ def test_a_strategy_can_be_added(simulated: Simulated, tmp_path: Path) -> None:
 )
 def test_a_folder_takes_rounds_of_one_design_only(change: dict[str, object], named: str, simulated: Simulated) -> None:
     with pytest.raises(InputError, match=rf"design\.json: its rounds have another `{named}`"):
-        simulate(replace(DESIGN, **change), simulated.data_set, simulated.folder / "output", Shown())  # type: ignore[arg-type]
+        simulate(replace(DESIGN, **change), simulated.split, simulated.folder / "output", Shown())  # type: ignore[arg-type]
 
 
 def arguments(simulated: Simulated, task: Path, *others: str) -> list[str]:
