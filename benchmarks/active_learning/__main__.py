@@ -27,11 +27,12 @@ from apps.calibrated_ensemble.commands.output import messages, show_warnings
 from apps.calibrated_ensemble.task_files import task_by_name_or_path
 from apps.calibrated_ensemble.terminal_progress import TerminalProgress
 from benchmarks.active_learning.choice import Strategy
-from benchmarks.active_learning.design import Design, override_task
+from benchmarks.active_learning.design import Design
 from benchmarks.active_learning.report import draw_curves, print_tables, tables, write_tables
 from benchmarks.active_learning.results import summarise
 from benchmarks.active_learning.simulation import Simulation
 from benchmarks.held_out_split import split_scans
+from benchmarks.overridden_task import override_task
 from lib.atomic import write_text
 from lib.calibrations import CALIBRATIONS
 from lib.data_set import read_data_set

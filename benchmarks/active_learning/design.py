@@ -7,9 +7,8 @@ from pathlib import Path
 from benchmarks.active_learning.choice import Strategy
 from benchmarks.held_out_split import Split
 from lib.atomic import write_text
-from lib.calibrations import CALIBRATIONS
 from lib.errors import InputError
-from lib.task import Task, task_from
+from lib.task import Task
 
 
 @dataclass(frozen=True)
@@ -36,28 +35,6 @@ class Design:
     def label_counts(self) -> list[int]:
         """Labelled scans of each model, that of the start first."""
         return [self.start + self.add * number for number in range(self.rounds + 1)]
-
-
-def override_task(task: Task, *, iterations: int | None = None, heatmap: str | None = None) -> Task:
-    """Give the task with another schedule or heatmap.
-
-    Args:
-        task: its settings.
-        iterations: optimiser steps of a member; the task's when None.
-        heatmap: a name of `lib.calibrations`; the task's when None.
-
-    Raises:
-        InputError: a value that a task does not take.
-    """
-    settings = task.model_dump(mode="json")
-    if iterations is not None:
-        settings["training"]["iterations"] = iterations
-    if heatmap is not None:
-        if CALIBRATIONS[task.heatmap].single_weight:
-            # The task's own heatmap needed one loss weight only; others need the usual seven.
-            del settings["offsets"]
-        settings["heatmap"] = heatmap
-    return task_from(settings, where=f"task {task.name} with --iterations and --heatmap")
 
 
 def check_design(design: Design, split: Split) -> None:

@@ -112,7 +112,7 @@ def write_report(path: Path, metrics: Mapping[str, Any], figures: Mapping[str, P
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "number": _number, "verdict": _verdict}
+    environment.filters |= {"percent": _percent, "number": _number, "verdict": verdict}
     page = environment.get_template("report.html.jinja").render(
         metrics=metrics,
         heatmap_measures=HEATMAP_MEASURES,
@@ -140,7 +140,7 @@ def _shown(figure: Mapping[str, float | None], *, digits: int) -> str:
     return f"{figure['value']:.{digits}f} ({figure['low']:.{digits}f} to {figure['high']:.{digits}f})"
 
 
-def _verdict(difference: Mapping[str, float | None], better: str) -> str:
+def verdict(difference: Mapping[str, float | None], better: str) -> str:
     """Whether a difference is `better` or `worse` than 0 in its whole interval, else empty."""
     low, high = difference["low"], difference["high"]
     if not better or low is None or high is None or low <= 0 <= high:

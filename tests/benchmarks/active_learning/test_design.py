@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.active_learning.choice import Strategy
-from benchmarks.active_learning.design import Design, check_design, keep_design, override_task
+from benchmarks.active_learning.design import Design, check_design, keep_design
 from benchmarks.held_out_split import Split
 from lib.errors import InputError
 from lib.studies import LabelledScan
@@ -56,17 +56,3 @@ def test_a_damaged_design_is_named(text: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"design\.json: cannot be read as a design"):
         keep_design(path, DESIGN, a_split(8))
     assert path.read_text() == text
-
-
-def test_an_override_leaves_all_else() -> None:
-    assert override_task(DESIGN.task) == DESIGN.task
-    shorter = override_task(DESIGN.task, iterations=4)
-    assert shorter.training == DESIGN.task.training.model_copy(update={"iterations": 4})
-    assert shorter.model_copy(update={"training": DESIGN.task.training}) == DESIGN.task
-
-
-def test_a_heatmap_brings_the_loss_weights_that_it_needs() -> None:
-    single = override_task(DESIGN.task, heatmap="single")
-    assert (single.heatmap, single.offsets) == ("single", (0.0,))
-    assert override_task(single, heatmap="votes").offsets == (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-    assert override_task(DESIGN.task, heatmap="soft").offsets == DESIGN.task.offsets == (-1.0, 0.0, 1.0)
