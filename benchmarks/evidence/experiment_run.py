@@ -15,6 +15,7 @@ from lib.data_set import read_data_set
 from lib.ensemble_training import train_ensemble
 from lib.errors import InputError
 from lib.method import Method
+from lib.phantoms import write_phantoms
 from lib.progress import Progress
 from lib.studies import LabelledScan, seeded_order
 from lib.task import Task
@@ -80,7 +81,9 @@ def run_experiment(
         FloatingPointError: a training diverged.
     """
     task = task.model_copy(update={"seed": experiment.seed})
-    source = data / experiment.data_set
+    source = data / experiment.data_set if experiment.data_set else folder / "phantoms"
+    if experiment.phantoms:
+        write_phantoms(source, experiment.phantoms)
     parts = choose_parts(read_data_set(source / "imagesTr", source / "labelsTr", task).labelled, experiment)
     workspace = Workspace(folder / "workspace")
     # In cross-validation a baseline, which is trained on all scans, has none that could judge it.

@@ -72,11 +72,13 @@ def test_a_second_run_trains_and_predicts_nothing(done: Done, monkeypatch: pytes
     assert {path: path.stat().st_mtime_ns for path in (done.folder / "statistics").iterdir()} == kept
 
 
-def test_in_cross_validation_every_scan_is_judged_by_its_own_fold(done: Done, tmp_path: Path) -> None:
-    found = run(replace(EXPERIMENT, labelled=None), done.data, tmp_path)
-    assert found["clean"]["scans"] == 7
-    assert found["clean"]["generations"].keys() == {"calibrated"}
-    assert all(one["lesion"]["interval_coverage"]["value"] is None for one in found["clean"]["estimates"].values())
+def test_made_up_scans_need_no_data_and_cross_validation_judges_all_of_them(tmp_path: Path) -> None:
+    made_up = replace(EXPERIMENT, data_set="", labelled=None, phantoms=3)
+    found = run(made_up, tmp_path / "nowhere", tmp_path / "phantoms_run")["clean"]
+    assert sorted(one["scan"] for one in found["by_scan"]) == ["phantom_000", "phantom_001", "phantom_002"]
+    # A baseline has seen all of them, and none is left to set the width of intervals.
+    assert found["generations"].keys() == {"calibrated"}
+    assert all(one["lesion"]["interval_coverage"]["value"] is None for one in found["estimates"].values())
 
 
 def test_tables_have_a_row_for_each_estimate(done: Done) -> None:
@@ -113,6 +115,10 @@ def test_too_few_scans_are_refused() -> None:
         choose_parts(nameless(9), replace(EXPERIMENT, labelled=8, held_out=2))
     with pytest.raises(InputError, match="balls: needs 5 scans"):
         choose_parts(nameless(4), EXPERIMENT)
+
+
+def test_every_experiment_has_scans_of_one_kind() -> None:
+    assert all(bool(experiment.data_set) != bool(experiment.phantoms) for experiment in EXPERIMENTS)
 
 
 def test_experiments_have_folders_of_their_own() -> None:
