@@ -17,15 +17,13 @@ It ends with DIR/results.json, table.md and curve.png.
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from apps.calibrated_ensemble.commands.output import messages, show_warnings
+from apps.calibrated_ensemble.commands.output import show_warnings
 from apps.calibrated_ensemble.task_files import task_by_name_or_path
-from apps.calibrated_ensemble.terminal_progress import TerminalProgress
 from benchmarks.active_learning.choice import Strategy
 from benchmarks.active_learning.design import Design
 from benchmarks.active_learning.report import draw_curves, print_tables, tables, write_tables
@@ -33,12 +31,12 @@ from benchmarks.active_learning.results import summarise
 from benchmarks.active_learning.simulation import Simulation
 from benchmarks.held_out_split import split_scans
 from benchmarks.overridden_task import override_task
+from benchmarks.titled_progress import titled_progress
 from lib.atomic import write_text
 from lib.calibrations import CALIBRATIONS
 from lib.data_set import read_data_set
 from lib.errors import InputError
 from lib.presets import PRESETS
-from lib.progress import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         data_set = read_data_set(given.images, given.labels, design.task)
         split = split_scans(data_set.labelled, given.test)
-        rounds = Simulation(design, split, given.output, show_progress=_terminal, device=given.device).run()
+        rounds = Simulation(design, split, given.output, show_progress=titled_progress, device=given.device).run()
         results = summarise(rounds, design.task.classes)
         made = tables(results)
         write_text(given.output / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
@@ -84,13 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except InputError as error:
         parser.exit(2, f"{error}\n")
     print_tables(made, Console(width=200))
-
-
-@contextmanager
-def _terminal(title: str) -> Iterator[Progress]:
-    messages.print(title, highlight=False)
-    with TerminalProgress(messages) as progress:
-        yield progress
 
 
 if __name__ == "__main__":

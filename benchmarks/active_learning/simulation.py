@@ -2,8 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +15,11 @@ from benchmarks.active_learning.design import Design, check_design, keep_design
 from benchmarks.active_learning.encoder_features import Encoders
 from benchmarks.active_learning.round_records import Candidate, Round, RoundRecords
 from benchmarks.held_out_split import Split
+from benchmarks.titled_progress import ShowProgress
 from lib.ensemble import Ensemble
 from lib.ensemble_training import train_ensemble
 from lib.progress import Progress
 from lib.workspace import Workspace
-
-ShowProgress = Callable[[str], AbstractContextManager[Progress]]
-"""Given the title of what begins, shows its progress until the context ends."""
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,18 @@ was. Each experiment has a folder with a report; tables.md holds all figures.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from apps.calibrated_ensemble.commands.output import messages, show_warnings
+from apps.calibrated_ensemble.commands.output import show_warnings
 from apps.calibrated_ensemble.task_files import task_by_name_or_path
-from apps.calibrated_ensemble.terminal_progress import TerminalProgress
 from benchmarks.evidence.experiment_run import run_experiment
 from benchmarks.evidence.experiments import EXPERIMENTS
 from benchmarks.evidence.tables import tables
 from benchmarks.overridden_task import override_task
+from benchmarks.titled_progress import titled_progress
 from lib.atomic import write_text
 from lib.errors import InputError
-from lib.progress import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 override_task(task_by_name_or_path(experiment.task), heatmap="votes"),
                 given.data,
                 given.output / experiment.name,
-                show_progress=_terminal,
+                show_progress=titled_progress,
                 device=given.device,
             )
             made += [tables(experiment.name, condition, metrics) for condition, metrics in found.items()]
@@ -55,13 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except InputError as error:
         parser.exit(2, f"{error}\n")
     print(given.output / "tables.md")
-
-
-@contextmanager
-def _terminal(title: str) -> Iterator[Progress]:
-    messages.print(title, highlight=False)
-    with TerminalProgress(messages) as progress:
-        yield progress
 
 
 if __name__ == "__main__":

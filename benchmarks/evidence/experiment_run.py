@@ -1,7 +1,6 @@
 """Training and judging the models of one experiment, each step done once."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,15 @@ from apps.calibrated_ensemble.evaluation.results import Evaluated, write_results
 from apps.calibrated_ensemble.evaluation.statistics_run import ScanJob, StatisticsRun
 from benchmarks.evidence.experiments import Experiment
 from benchmarks.held_out_split import split_scans
+from benchmarks.titled_progress import ShowProgress
 from lib.data_set import read_data_set
 from lib.ensemble_training import train_ensemble
 from lib.errors import InputError
 from lib.method import Method
 from lib.phantoms import write_phantoms
-from lib.progress import Progress
 from lib.studies import LabelledScan, seeded_order
 from lib.task import Task
 from lib.workspace import Workspace
-
-ShowProgress = Callable[[str], AbstractContextManager[Progress]]
-"""Given the title of what begins, shows its progress until the context ends."""
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,13 @@
 """Platt scaling of the softmax at w^DSC: one network a fold instead of one for each loss weight."""
 
-from typing import TYPE_CHECKING, ClassVar, Self
-
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from lib.calibration import Calibration
-from lib.heatmap import FAINTEST, map_softmax
-from lib.member_outputs import MemberOutputs
-from lib.out_of_fold_statistics import OutOfFoldStatistics
+from lib.heatmap import FAINTEST
 from lib.reliability import BINS, ReliabilityCounts
-
-if TYPE_CHECKING:
-    from lib.task import Task
+from lib.single_weight import SingleWeight
 
 # Voxels are counted in bins: nearer to 1 than half a bin they are not told apart.
 _LARGEST = 1 - 0.5 / BINS
@@ -33,55 +26,34 @@ class PlattCurve(BaseModel):
         return expit(self.slope * _logit(softmax) + self.intercept)
 
 
-class Single(Calibration):
-    """Each fold's softmax at w^DSC on a Platt curve, then the mean of the folds.
-
-    Attributes:
-        curves: one for each class; None where no voxel tells.
-    """
-
-    single_weight: ClassVar[bool] = True
+class Single(SingleWeight):
+    """Each fold's softmax at w^DSC on a Platt curve, then the mean of the folds."""
 
     curves: tuple[PlattCurve | None, ...]
 
-    @classmethod
-    def fit(cls, statistics: OutOfFoldStatistics, task: "Task") -> Self:  # noqa: ARG003
-        """Fit one curve for each class, see `fit_platt`."""
-        return cls(curves=tuple(map(fit_platt, statistics.softmax)))
+    @staticmethod
+    def fit_curve(counts: ReliabilityCounts) -> PlattCurve | None:
+        """Fit a logistic curve to the logits of voxels, without regularisation; see `SingleWeight`.
 
-    def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
-        """Probabilities from the softmax of one scan, see `lib.heatmap.map_softmax`."""
-        return map_softmax(outputs.softmax, self.curves)
-
-
-def fit_platt(counts: ReliabilityCounts) -> PlattCurve | None:
-    """Fit a logistic curve to the logits of voxels, without regularisation.
-
-    As Platt proposed, the targets are a little inside 0 and 1, by one voxel of each kind, so that the
-    curve stays finite where all voxels are foreground, none is, or a threshold tells them apart.
-
-    Args:
-        counts: softmax of at least `lib.heatmap.FAINTEST`.
-
-    Returns:
-        The curve; None where there are no voxels.
-    """
-    bins = np.flatnonzero(counts.voxels)
-    if not bins.size:
-        return None
-    voxels, foreground = counts.voxels[bins], counts.foreground[bins]
-    background = voxels - foreground
-    high = (foreground.sum() + 1) / (foreground.sum() + 2)
-    low = 1 / (background.sum() + 2)
-    positive = high * foreground + low * background
-    places = _logit(counts.heat[bins] / voxels)[:, None]
-    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
-    model.fit(
-        np.vstack([places, places]),
-        np.repeat([1, 0], len(bins)),
-        sample_weight=np.concatenate([positive, voxels - positive]),
-    )
-    return PlattCurve(slope=float(model.coef_[0, 0]), intercept=float(model.intercept_[0]))
+        As Platt proposed, the targets are a little inside 0 and 1, by one voxel of each kind, so that the
+        curve stays finite where all voxels are foreground, none is, or a threshold tells them apart.
+        """
+        bins = np.flatnonzero(counts.voxels)
+        if not bins.size:
+            return None
+        voxels, foreground = counts.voxels[bins], counts.foreground[bins]
+        background = voxels - foreground
+        high = (foreground.sum() + 1) / (foreground.sum() + 2)
+        low = 1 / (background.sum() + 2)
+        positive = high * foreground + low * background
+        places = _logit(counts.heat[bins] / voxels)[:, None]
+        model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+        model.fit(
+            np.vstack([places, places]),
+            np.repeat([1, 0], len(bins)),
+            sample_weight=np.concatenate([positive, voxels - positive]),
+        )
+        return PlattCurve(slope=float(model.coef_[0, 0]), intercept=float(model.intercept_[0]))
 
 
 def _logit(softmax: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from lib.calibrations.single import PlattCurve, Single, fit_platt
+from lib.calibrations.single import PlattCurve, Single
 from lib.heatmap import FAINTEST
 from lib.member_outputs import MemberOutputs
 from lib.reliability import ReliabilityCounts, count_probabilities
@@ -41,7 +41,7 @@ def test_the_mean_probability_of_the_voxels_is_the_share_of_foreground() -> None
 @pytest.mark.parametrize("foreground", [0, 1, 2, 500, 999, 1000])
 def test_voxels_of_one_kind_and_voxels_that_a_threshold_parts_have_a_finite_curve(foreground: int) -> None:
     p = np.linspace(0.011, 1, 1000)
-    curve = fit_platt(count_probabilities(p, np.arange(1000) >= 1000 - foreground))
+    curve = Single.fit_curve(count_probabilities(p, np.arange(1000) >= 1000 - foreground))
     assert curve is not None
     h = curve(p)
     assert np.isfinite(h).all()
@@ -49,7 +49,7 @@ def test_voxels_of_one_kind_and_voxels_that_a_threshold_parts_have_a_finite_curv
 
 
 def test_one_voxel_is_enough() -> None:
-    curve = fit_platt(count_probabilities(np.array([0.7]), np.array([True])))
+    curve = Single.fit_curve(count_probabilities(np.array([0.7]), np.array([True])))
     assert curve is not None
     # Platt's target for a single voxel is 2 / 3, against one half for the other kind.
     assert 0.5 < curve(np.array([0.7]))[0] < 1
@@ -60,14 +60,14 @@ def test_a_billion_voxels_are_fitted_as_a_thousand_are() -> None:
     many = ReliabilityCounts(
         counts.voxels * 10**6, counts.foreground * 10**6, counts.heat * 10**6, counts.squared_error * 10**6
     )
-    few, lots = fit_platt(counts), fit_platt(many)
+    few, lots = Single.fit_curve(counts), Single.fit_curve(many)
     assert few is not None
     assert lots is not None
     assert (lots.slope, lots.intercept) == pytest.approx((few.slope, few.intercept), abs=5e-3)
 
 
 def test_a_class_without_voxels_is_zero_in_the_heatmap_and_leaves_the_other_alone() -> None:
-    assert fit_platt(ReliabilityCounts.zeros()) is None
+    assert Single.fit_curve(ReliabilityCounts.zeros()) is None
     curve = PlattCurve(slope=0.5, intercept=-1)
     softmax = np.array([[[0.1], [0.6], [0.3]], [[0.8], [0.005], [0.195]]], np.float32)
     outputs = MemberOutputs(np.zeros((2, 1, 1), np.uint8), softmax)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from lib.calibrations.single_isotonic import RisingCurve, SingleIsotonic, fit_isotonic
+from lib.calibrations.single_isotonic import RisingCurve, SingleIsotonic
 from lib.heatmap import FAINTEST
 from lib.member_outputs import MemberOutputs
 from lib.reliability import ReliabilityCounts, count_probabilities
@@ -30,7 +30,7 @@ def test_the_curve_is_that_of_an_isotonic_regression_on_the_voxels() -> None:
 def test_equal_probabilities_take_their_share_of_foreground() -> None:
     p = np.repeat([0.2, 0.5, 0.8], [10, 20, 10])
     truth = np.arange(40) % 10 < np.repeat([1, 4, 9], [10, 20, 10])
-    curve = fit_isotonic(count_probabilities(p, truth))
+    curve = SingleIsotonic.fit_curve(count_probabilities(p, truth))
     assert curve is not None
     np.testing.assert_allclose(curve(np.array([0.01, 0.2, 0.35, 0.5, 0.8, 1])), [0.1, 0.1, 0.25, 0.4, 0.9, 0.9])
 
@@ -41,7 +41,7 @@ def test_any_fit_rises_within_0_and_1_and_keeps_the_number_of_foreground_voxels(
 ) -> None:
     p, truth = np.array([p for p, _ in voxels]), np.array([y for _, y in voxels])
     counts = count_probabilities(p, truth)
-    curve = fit_isotonic(counts)
+    curve = SingleIsotonic.fit_curve(counts)
     assert curve is not None
     h = curve(np.linspace(0, 1, 501))
     assert (np.diff(h) >= 0).all()
@@ -53,7 +53,7 @@ def test_any_fit_rises_within_0_and_1_and_keeps_the_number_of_foreground_voxels(
 
 
 def test_a_class_without_voxels_is_zero_in_the_heatmap() -> None:
-    assert fit_isotonic(ReliabilityCounts.zeros()) is None
+    assert SingleIsotonic.fit_curve(ReliabilityCounts.zeros()) is None
     softmax = np.full((2, 3, 4), 1 / 3, np.float32)
     outputs = MemberOutputs(np.zeros((2, 1, 4), np.uint8), softmax)
     h = SingleIsotonic(curves=(RisingCurve(softmax=(0.2,), probability=(0.6,)), None)).heatmap(outputs)
