@@ -18,6 +18,8 @@ mpl.use("Agg")
 
 _COLUMNS = 4
 _SIDE = 3.2
+# A difference of probability that no eye finds in the colours.
+_SEEN = 0.02
 
 
 def draw_calibration_curves(path: Path, heatmaps: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) -> None:
@@ -71,6 +73,8 @@ def draw_estimates(
 def draw_heatmaps(path: Path, scans: Mapping[str, ShownSlice]) -> None:
     """Draw for each scan, a column, the prediction and the label, and below them every heatmap.
 
+    Heatmaps that nobody could tell apart share a row.
+
     Args:
         path: PNG file.
         scans: at least one, by title.
@@ -78,21 +82,34 @@ def draw_heatmaps(path: Path, scans: Mapping[str, ShownSlice]) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    names = list(next(iter(scans.values())).heatmaps)
-    figure = Figure(figsize=(_SIDE * len(scans), _SIDE * (1 + len(names))), layout="constrained")
-    axes = figure.subplots(1 + len(names), len(scans), squeeze=False)
+    rows = _distinct(list(scans.values()))
+    figure = Figure(figsize=(_SIDE * len(scans), _SIDE * (1 + len(rows))), layout="constrained")
+    axes = figure.subplots(1 + len(rows), len(scans), squeeze=False)
     for column, (title, shown) in zip(axes.T, scans.items(), strict=True):
-        show = AxialSlice(shown.scan, shown.heatmaps[names[0]])
+        show = AxialSlice(shown.scan, next(iter(shown.heatmaps.values())))
         show.grey(column[0], shown.scan.array)
         show.outlines(column[0], shown.segmentation, style="solid")
         show.outlines(column[0], shown.label, style="dashed")
         column[0].set_title(title, fontsize=9)
-        for axis, name in zip(column[1:], names, strict=True):
+        for axis, alike in zip(column[1:], rows, strict=True):
             show.grey(axis, shown.scan.array)
-            image = show.overlay(axis, shown.heatmaps[name])
-            axis.set_title(name, fontsize=9)
+            image = show.overlay(axis, shown.heatmaps[alike[0]])
+            axis.set_title("\n".join(alike), fontsize=9)
     figure.colorbar(image, ax=axes[0], location="top", shrink=0.5, label="probability")
     _write(path, figure)
+
+
+def _distinct(scans: Sequence[ShownSlice]) -> list[list[str]]:
+    """Names of heatmaps, those together that differ nowhere by more than `_SEEN`."""
+    rows: list[list[str]] = []
+    for name in scans[0].heatmaps:
+        for row in rows:
+            if all(np.allclose(one.heatmaps[name], one.heatmaps[row[0]], rtol=0, atol=_SEEN) for one in scans):
+                row.append(name)
+                break
+        else:
+            rows.append([name])
+    return rows
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:

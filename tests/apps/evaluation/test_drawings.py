@@ -46,8 +46,20 @@ def test_estimates_that_are_not_known_leave_their_panel_empty(tmp_path: Path) ->
 def test_slices_of_any_shape_are_drawn(tmp_path: Path, shape: tuple[int, int, int], filled: int) -> None:
     label = np.full(shape, filled, np.uint8)
     label[0, 0, 0] = 1 - filled
-    heatmaps = {"votes": label.astype(np.float32), "softmax": np.zeros(shape, np.float32)}
+    heatmaps = {"votes": label.astype(np.float32), "softmax": np.full(shape, 0.5, np.float32)}
     shown = ShownSlice(Volume(np.zeros(shape, np.float32), np.diag([1.0, 1, 5, 1])), label, label, heatmaps)
+    draw_heatmaps(tmp_path / "h.png", {"a scan": shown})
+    width, height = size_of(tmp_path / "h.png")
+    assert height == 3 * width
+
+
+def test_heatmaps_that_look_the_same_share_a_row(tmp_path: Path) -> None:
+    shape = (20, 16, 1)
+    rng = np.random.default_rng(0)
+    first = rng.random(shape).astype(np.float32)
+    heatmaps = {"a": first, "b": first * 0.99, "c": 1 - first, "d": first}
+    label = np.zeros(shape, np.uint8)
+    shown = ShownSlice(Volume(first, np.eye(4)), label, label, heatmaps)
     draw_heatmaps(tmp_path / "h.png", {"a scan": shown})
     width, height = size_of(tmp_path / "h.png")
     assert height == 3 * width
