@@ -115,7 +115,7 @@ def _estimate(prediction: Prediction, scan: Volume, ensemble: Ensemble) -> tuple
     return estimated_dsc(
         prediction.heatmap,
         prediction.segmentation,
-        voxel_volume=float(abs(np.linalg.det(scan.affine[:3, :3]))),
+        voxel_volume=scan.voxel_volume,
         typical_volumes=ensemble.generation.typical_volumes,
     )
 

@@ -119,7 +119,7 @@ def fingerprint_scan(scan: Volume, label: Volume, task: Task) -> ScanFingerprint
     axes = nib.io_orientation(scan.affine)[:, 0].astype(int)
     order = np.argsort(axes)
     indices = class_indices(label.array, task)
-    voxel_volume = abs(np.linalg.det(scan.affine[:3, :3]))
+    voxel_volume = scan.voxel_volume
     counts = np.bincount(indices.ravel(), minlength=len(task.classes) + 1)[1:]
     x, y, z = (scan.shape[axis] for axis in order)
     return ScanFingerprint(

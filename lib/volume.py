@@ -52,6 +52,11 @@ class Volume:
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(x), float(y), float(z)
 
+    @property
+    def voxel_volume(self) -> float:
+        """Cubic millimetres of a voxel, also where axes are sheared."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
 
 def scan_name(path: Path) -> str:
     """Name of a scan: its file name without the image suffix."""

@@ -44,7 +44,7 @@ def review_label(label_path: Path, scan_path: Path, task: Task) -> LabelReview:
         label = read_label(label_path, values=task.labels.values(), scan=scan)
     except InputError as error:
         return LabelReview(refused=str(error))
-    voxel_volume = float(abs(np.linalg.det(label.affine[:3, :3])))
+    voxel_volume = label.voxel_volume
     voxels = {name: int(np.count_nonzero(label.array == value)) for name, value in task.labels.items()}
     warnings = []
     if not any(voxels.values()):

@@ -178,7 +178,7 @@ def _estimate(ensemble: Predictor, scan: ScorableScan, on_prediction: Prediction
     estimates = estimated_dsc(
         prediction.heatmap,
         prediction.segmentation,
-        voxel_volume=float(abs(np.linalg.det(volume.affine[:3, :3]))),
+        voxel_volume=volume.voxel_volume,
         typical_volumes=generation.typical_volumes,
     )
     return dict(zip(generation.task.classes, estimates, strict=True))

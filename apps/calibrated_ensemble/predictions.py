@@ -110,7 +110,7 @@ def _predict(ensemble: Ensemble, image: Path, region: Path | None) -> ScanPredic
     mask = read_region(region, scan) if region is not None else None
     prediction = ensemble.predict(scan, mask)
     generation = ensemble.generation
-    voxel_volume = float(abs(np.linalg.det(scan.affine[:3, :3])))
+    voxel_volume = scan.voxel_volume
     estimates = estimated_dsc(
         prediction.heatmap,
         prediction.segmentation,

@@ -46,7 +46,7 @@ def assess_scan(ensemble: Ensemble, encoders: Encoders, scan: LabelledScan) -> A
     outputs = ensemble.run_members(image)
     heatmap = np.clip(preprocessing.invert(generation.calibration.heatmap(outputs), like=image), 0.0, 1.0)
     segmentation = preprocessing.invert(outputs.probabilities, like=image).argmax(axis=0).astype(np.uint8)
-    voxel_volume = float(abs(np.linalg.det(volume.affine[:3, :3])))
+    voxel_volume = volume.voxel_volume
     classes = len(generation.task.classes)
     return Assessment(
         estimated_dsc=estimated_dsc(

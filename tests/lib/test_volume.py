@@ -42,6 +42,14 @@ def test_a_nifti_scan_is_read_as_nibabel_reads_it(tmp_path: Path, suffix: str) -
     np.testing.assert_allclose(volume.spacing, (0.8, 2.5, 1.5), rtol=1e-6)
 
 
+def test_the_volume_of_a_voxel_is_that_of_its_parallelepiped() -> None:
+    sheared = np.eye(4)
+    sheared[:3, :3] = [[-2.0, 1.0, 0.5], [0.0, 3.0, 0.7], [0.0, 0.0, 4.0]]
+    first, second, third = sheared[:3, :3].T
+    expected = abs(first @ np.cross(second, third))
+    assert Volume(np.zeros((1, 1, 1)), sheared).voxel_volume == pytest.approx(expected) == pytest.approx(24.0)
+
+
 def test_scaled_grey_values_are_in_units_not_as_stored(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
     image.header.set_slope_inter(2.0, -1024.0)

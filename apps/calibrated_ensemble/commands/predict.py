@@ -107,7 +107,7 @@ def predict_file(
     prediction = ensemble.predict(scan, read_region(region, scan) if region else None)
     seconds = time.monotonic() - start
     task = ensemble.generation.task
-    voxel_volume = float(abs(np.linalg.det(scan.affine[:3, :3])))
+    voxel_volume = scan.voxel_volume
     estimates = estimated_dsc(
         prediction.heatmap,
         prediction.segmentation,

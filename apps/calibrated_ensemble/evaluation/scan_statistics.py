@@ -114,7 +114,7 @@ def reduce_scan(ensembles: Mapping[Method, Ensemble], comparison: Comparison, tr
     typical_volumes = comparison.served.typical_volumes
     classes = len(typical_volumes)
     of_class = [truth.label == index for index in range(1, classes + 1)]
-    voxel_volume = float(abs(np.linalg.det(truth.scan.affine[:3, :3])))
+    voxel_volume = truth.scan.voxel_volume
     true_dsc: dict[str, np.ndarray] = {}
     estimates: dict[str, np.ndarray] = {}
     reliability, votes, seconds, slices = {}, {}, {}, {}
