@@ -12,7 +12,7 @@ import torch
 from monai.data import MetaTensor
 
 from lib.calibration import Calibration
-from lib.devices import choose_device, mixed_precision
+from lib.devices import choose_device
 from lib.dropout import fix_dropout
 from lib.generation import Generation
 from lib.inference import predict_logits
@@ -125,9 +125,7 @@ class Ensemble:
         """Give the softmax (C + 1, x, y, z) of each member, in their order."""
 
         def softmax(member: torch.nn.Module) -> torch.Tensor:
-            # Autocast belongs to a thread, so it is entered here.
-            with mixed_precision(self._device):
-                return predict_logits(member, image, plan=self.generation.plan).softmax(dim=0)
+            return predict_logits(member, image, plan=self.generation.plan).softmax(dim=0)
 
         return self._threads.map(softmax, members) if self._threads else map(softmax, members)
 

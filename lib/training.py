@@ -17,6 +17,7 @@ from lib.patches import PatchDataset
 from lib.plan import Plan, stage_patch_sizes
 from lib.prepared_scans import PreparedScan
 from lib.presets import Optimizer, TrainingSettings
+from lib.thin_convolution import use_thin_convolutions
 
 STAGES = 4
 """Equal stages of a member's schedule; only the last depends on the loss weight (paper, section 3.2)."""
@@ -74,6 +75,8 @@ def train_stage(
     optimizer = _build_optimizer(network, settings)
     schedule = _build_schedule(optimizer, iterations)
     criterion = EnsembleLoss(stage.loss_weight)
+    if device.type == "cpu":
+        use_thin_convolutions(network)
     network.train()
     for step, batch in enumerate(_load_batches(scans, stage, plan, settings, device), start=1):
         image = batch[IMAGE].to(device, non_blocking=True, memory_format=torch.channels_last_3d)

@@ -5,7 +5,7 @@ import torch
 from monai.data import MetaTensor
 from monai.networks.nets import SegResNetDS
 
-from lib.devices import choose_device, mixed_precision
+from lib.devices import choose_device
 from lib.generation import Generation
 from lib.inference import predict_logits
 from lib.network import build_network
@@ -50,8 +50,7 @@ class Encoders:
         # The windows in which the member predicts suit scans of any size.
         hook = network.encoder.register_forward_hook(pool)
         try:
-            with mixed_precision(self._device):
-                predict_logits(network, image, plan=self._plan)
+            predict_logits(network, image, plan=self._plan)
         finally:
             hook.remove()
         return torch.cat(windows).mean(dim=0)
