@@ -10,6 +10,7 @@ from operator import or_
 import numpy as np
 import torch
 from monai.data import MetaTensor
+from monai.networks.nets import SegResNetDS
 
 from lib.calibration import Calibration
 from lib.devices import choose_device
@@ -70,6 +71,12 @@ class Ensemble:
             [self._load(fold, offset) for offset in range(len(task.offsets))] for fold in range(task.fold_count)
         ]
 
+    @property
+    def served_members(self) -> list[SegResNetDS]:
+        """The networks at w^DSC, one per fold."""
+        served = self.generation.task.offsets.index(0.0)
+        return [members[served] for members in self._members]
+
     def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:
         """Segment a scan and map its probabilities.
 
@@ -129,7 +136,7 @@ class Ensemble:
 
         return self._threads.map(softmax, members) if self._threads else map(softmax, members)
 
-    def _load(self, fold: int, offset: int) -> torch.nn.Module:
+    def _load(self, fold: int, offset: int) -> SegResNetDS:
         generation = self.generation
         network = build_network(
             generation.task.network, class_count=len(generation.task.labels), spacing=generation.plan.spacing

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.active_learning.encoder_features import Encoders
+from benchmarks.active_learning.encoder_features import run_with_features
 from lib.disagreement import mean_entropy
 from lib.ensemble import Ensemble
 from lib.out_of_fold import dice_per_class
@@ -24,7 +24,7 @@ class Assessment:
         true_dsc: of each class, 0..1.
         entropy: of the mean softmax at w^DSC, mean over voxels and classes, in nats.
         volume: of all classes in the label, mm3.
-        features: see `Encoders.features`, float32 (D,).
+        features: see `run_with_features`, float32 (D,).
     """
 
     estimated_dsc: tuple[float, ...]
@@ -34,7 +34,7 @@ class Assessment:
     features: np.ndarray
 
 
-def assess_scan(ensemble: Ensemble, encoders: Encoders, scan: LabelledScan) -> Assessment:
+def assess_scan(ensemble: Ensemble, scan: LabelledScan) -> Assessment:
     """Run all members over a scan and compare with its label.
 
     Raises:
@@ -43,7 +43,7 @@ def assess_scan(ensemble: Ensemble, encoders: Encoders, scan: LabelledScan) -> A
     generation, preprocessing = ensemble.generation, ensemble.preprocessing
     volume, truth = _read(ensemble, scan)
     image = preprocessing.scan(volume)
-    outputs = ensemble.run_members(image)
+    outputs, features = run_with_features(ensemble, image)
     heatmap = np.clip(preprocessing.invert(generation.calibration.heatmap(outputs), like=image), 0.0, 1.0)
     segmentation = preprocessing.invert(outputs.probabilities, like=image).argmax(axis=0).astype(np.uint8)
     voxel_volume = volume.voxel_volume
@@ -55,7 +55,7 @@ def assess_scan(ensemble: Ensemble, encoders: Encoders, scan: LabelledScan) -> A
         true_dsc=_dsc(segmentation, truth, classes),
         entropy=float(mean_entropy(outputs.probabilities[1:]).mean()),
         volume=sum(class_volumes(truth, class_count=classes, voxel_volume=voxel_volume)),
-        features=encoders.features(image),
+        features=features,
     )
 
 

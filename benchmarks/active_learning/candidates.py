@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.active_learning.assessment import assess_scan
 from benchmarks.active_learning.choice import Candidates, nearest_distances, standardise
-from benchmarks.active_learning.encoder_features import Encoders
+from benchmarks.active_learning.encoder_features import run_with_features
 from benchmarks.active_learning.product_ranking import rank_scans
 from benchmarks.active_learning.round_records import Candidate
 from lib.ensemble import Ensemble
@@ -17,7 +17,6 @@ from lib.volume import read_scan
 
 def assess_candidates(
     ensemble: Ensemble,
-    encoders: Encoders,
     unlabelled: Sequence[LabelledScan],
     labelled: Sequence[LabelledScan],
     progress: Progress,
@@ -26,7 +25,6 @@ def assess_candidates(
 
     Args:
         ensemble: the current model.
-        encoders: of the same generation.
         unlabelled: scans that may be chosen, at least one.
         labelled: scans that it was trained on, at least one.
         progress: stage "assessing".
@@ -40,10 +38,10 @@ def assess_candidates(
     classes = ensemble.generation.task.classes
     assessments, known = {}, []
     for done, scan in enumerate(unlabelled, 1):
-        assessments[scan.name] = assess_scan(ensemble, encoders, scan)
+        assessments[scan.name] = assess_scan(ensemble, scan)
         progress("assessing", done, len(unlabelled) + len(labelled))
     for done, scan in enumerate(labelled, 1 + len(unlabelled)):
-        known.append(encoders.features(ensemble.preprocessing.scan(read_scan(scan.image))))
+        known.append(run_with_features(ensemble, ensemble.preprocessing.scan(read_scan(scan.image)))[1])
         progress("assessing", done, len(unlabelled) + len(labelled))
     features = standardise(np.stack([one.features for one in assessments.values()] + known))
     ours, theirs = np.split(features, [len(unlabelled)])

@@ -12,7 +12,6 @@ from benchmarks.active_learning.assessment import true_dsc
 from benchmarks.active_learning.candidates import assess_candidates
 from benchmarks.active_learning.choice import Strategy, choose, mutual_distances
 from benchmarks.active_learning.design import Design, check_design, keep_design
-from benchmarks.active_learning.encoder_features import Encoders
 from benchmarks.active_learning.round_records import Candidate, Round, RoundRecords
 from benchmarks.held_out_split import Split
 from benchmarks.titled_progress import ShowProgress
@@ -154,7 +153,6 @@ class Simulation:
         unlabelled = [scan for scan in self._pool.values() if scan.name not in known]
         candidates, kept = assess_candidates(
             ensemble,
-            Encoders(ensemble.generation, device=self._device),
             unlabelled,
             [self._pool[name] for name in labelled],
             progress,

@@ -10,7 +10,7 @@ import torch
 from benchmarks.active_learning.assessment import assess_scan, true_dsc
 from benchmarks.active_learning.candidates import assess_candidates
 from benchmarks.active_learning.choice import nearest_distances
-from benchmarks.active_learning.encoder_features import Encoders
+from benchmarks.active_learning.encoder_features import run_with_features
 from benchmarks.active_learning.product_ranking import rank_scans
 from lib.disagreement import mean_entropy
 from lib.ensemble import Ensemble
@@ -33,7 +33,6 @@ TASK = a_task(offsets=[-1, 0], training={"iterations": 8})
 @dataclass(frozen=True)
 class Model:
     ensemble: Ensemble
-    encoders: Encoders
     labelled: tuple[LabelledScan, ...]
     unlabelled: tuple[LabelledScan, ...]
 
@@ -44,8 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     scans = write_balls(folder, 7)
     generation = train_ensemble(TASK, scans[:3], Workspace(folder / "workspace"), device="cpu")
     assert generation is not None
-    encoders = Encoders(generation, device="cpu")
-    return Model(Ensemble(generation, device="cpu"), encoders, scans[:3], scans[3:])
+    return Model(Ensemble(generation, device="cpu"), scans[:3], scans[3:])
 
 
 def test_estimates_and_their_order_are_the_products(model: Model, tmp_path: Path) -> None:
@@ -54,14 +52,14 @@ def test_estimates_and_their_order_are_the_products(model: Model, tmp_path: Path
     score_scans(engine, model.ensemble, model.unlabelled)
     products = ranking(engine, model.ensemble.generation.id)
     engine.dispose()
-    candidates, kept = assess_candidates(model.ensemble, model.encoders, model.unlabelled, model.labelled, silent)
+    candidates, kept = assess_candidates(model.ensemble, model.unlabelled, model.labelled, silent)
     assert [model.unlabelled[index].name for index in candidates.ranking] == [ranked.scan for ranked in products]
     for ranked in products:
         assert ranked.classes == {"lesion": pytest.approx(kept[ranked.scan].estimated_dsc[0], abs=1e-12)}
 
 
 def test_what_is_kept_is_what_was_seen(model: Model) -> None:
-    candidates, kept = assess_candidates(model.ensemble, model.encoders, model.unlabelled, model.labelled, silent)
+    candidates, kept = assess_candidates(model.ensemble, model.unlabelled, model.labelled, silent)
     assert list(kept) == [scan.name for scan in model.unlabelled]
     assert [one.entropy for one in kept.values()] == candidates.entropy.tolist()
     distances = nearest_distances(candidates.features, candidates.labelled_features)
@@ -72,7 +70,7 @@ def test_what_is_kept_is_what_was_seen(model: Model) -> None:
 
 def test_truth_is_that_of_the_label(model: Model) -> None:
     for scan in model.unlabelled:
-        assessed = assess_scan(model.ensemble, model.encoders, scan)
+        assessed = assess_scan(model.ensemble, scan)
         label = read_label(scan.label, values=[1]).array > 0
         predicted = model.ensemble.predict(read_scan(scan.image)).segmentation > 0
         dice = 2 * (label & predicted).sum() / (label.sum() + predicted.sum())
@@ -97,7 +95,8 @@ def test_features_are_the_deepest_of_the_encoders_at_w_dsc(model: Model) -> None
         network.load_state_dict(generation.load_member(fold, generation.task.offsets.index(0.0)))
         with torch.inference_mode():
             expected.append(network.eval().encoder(torch.from_numpy(padded)[None])[-1].mean(dim=(0, 2, 3, 4)).numpy())
-    np.testing.assert_allclose(model.encoders.features(image), np.concatenate(expected), rtol=0.02, atol=0.02)
+    _, features = run_with_features(model.ensemble, image)
+    np.testing.assert_allclose(features, np.concatenate(expected), rtol=0.02, atol=0.02)
 
 
 def test_scans_rank_by_mean_estimate_and_ties_by_their_place() -> None:
