@@ -15,6 +15,8 @@ from lib.volume import Volume
 # Grey values outside are as rare as metal and must not set the strength.
 _GREY_RANGE = (0.5, 99.5)
 
+_SEED = 0
+
 
 @dataclass(frozen=True)
 class Corrupted:
@@ -31,10 +33,8 @@ class Corrupted:
     region: Volume | None
 
 
-def corrupt(
-    scan: Volume, label: Volume, region: Volume | None, *, name: str, modality: Modality, seed: int = 0
-) -> Corrupted:
-    """Corrupt a scan in one of the ways of its modality; way and strength follow from its name and the seed.
+def corrupt(scan: Volume, label: Volume, region: Volume | None, *, name: str, modality: Modality) -> Corrupted:
+    """Corrupt a scan in one of the ways of its modality; way and strength follow from its name.
 
     Args:
         scan: finite grey values, float32 (x, y, z).
@@ -42,9 +42,8 @@ def corrupt(
         region: mask on the same grid, or None.
         name: of the scan.
         modality: CT scans have no bias field, no free grey scale, and no ghosts along a phase axis.
-        seed: another one corrupts otherwise.
     """
-    rng = _random(name, seed)
+    rng = _random(name)
     kind = _drawn(rng, modality)
     if kind == "rotation":
         angles = _angles(rng)
@@ -57,13 +56,13 @@ def corrupt(
     return Corrupted(Volume(grey.astype(np.float32), scan.affine), label, region)
 
 
-def corruption_kind(name: str, *, modality: Modality, seed: int = 0) -> str:
+def corruption_kind(name: str, *, modality: Modality) -> str:
     """Say in which way `corrupt` corrupts the scan of this name, one of `KINDS`."""
-    return _drawn(_random(name, seed), modality)
+    return _drawn(_random(name), modality)
 
 
-def _random(name: str, seed: int) -> np.random.Generator:
-    digest = hashlib.sha256(f"{seed}:{name}".encode(errors="surrogatepass")).digest()
+def _random(name: str) -> np.random.Generator:
+    digest = hashlib.sha256(f"{_SEED}:{name}".encode(errors="surrogatepass")).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 

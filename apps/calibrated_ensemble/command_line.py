@@ -1,4 +1,4 @@
-"""The command line, `calibrated-ensemble`: its commands, their options and exit statuses."""
+"""The command line, `calibrated-ensemble`: its commands and their options."""
 
 import sys
 from collections.abc import Sequence
@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.exceptions import TyperException
 
-from lib.errors import DamagedGenerationError, InputError, UnreachableError
+from apps.calibrated_ensemble.exit_status import exit_status
 from lib.method import Method
 
 if TYPE_CHECKING:
     from apps.calibrated_ensemble.commands.choice import Choice
 
 # What a command needs is imported when it runs: torch alone takes seconds, and `--help` should not.
-
-DONE, FAILURE, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="calibrated-ensemble",
@@ -285,44 +282,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         arguments: of the command line; those of this process when None.
 
     Returns:
-        0 done, 2 wrong input, 130 interrupted, 1 failure; all but 0 with one line on the standard
-        error. What is neither foreseen nor a person's mistake is raised.
+        The exit status, see `exit_status`.
     """
-    try:
-        status = app(args=None if arguments is None else list(arguments), standalone_mode=False)
-    except InputError as error:
-        if not _was_interrupted(error):
-            return _end(WRONG_INPUT, error)
-        status = INTERRUPTED
-    except TyperException as error:
-        # Without any argument the help has been shown and the message is empty.
-        message = error.format_message()
-        return _end(WRONG_INPUT, f"{message} (see --help)" if message else "")
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    except Exception as error:
-        if _was_interrupted(error):
-            status = INTERRUPTED
-        elif isinstance(error, DamagedGenerationError | UnreachableError | FloatingPointError | OSError):
-            return _end(FAILURE, error)
-        else:
-            raise
-    if status == INTERRUPTED:
-        return _end(INTERRUPTED, "stopped; what is finished is kept, run the same command again to go on")
-    return status or DONE
+    return exit_status(lambda: app(args=None if arguments is None else list(arguments), standalone_mode=False))
 
 
 def main() -> None:
     """Run the command line of this process."""
     sys.exit(run())
-
-
-def _was_interrupted(error: BaseException) -> bool:
-    """Whether an error only followed on Ctrl-C, as when a writer is stopped in the middle of a file."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, KeyboardInterrupt):
-        cause = cause.__cause__ or cause.__context__
-    return cause is not None
 
 
 def _chosen(
@@ -344,10 +311,3 @@ def _chosen(
         device=device,
         lease_minutes=lease_minutes,
     )
-
-
-def _end(status: int, message: object) -> int:
-    line = " ".join(str(message).split())
-    if line:
-        print(f"calibrated-ensemble: {line}", file=sys.stderr)
-    return status
