@@ -22,8 +22,8 @@ venv: $(READY)
 
 # The mark comes last, so that an interrupted installation starts again.
 $(READY): requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and f"make: needs Python 3.11, found {sys.version.split()[0]}; set PYTHON=/path/to/python3.11")'
 	rm -rf .venv
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "make: needs Python 3.11, set PYTHON=")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet -r requirements.txt
 	.venv/bin/python -m pip install --quiet --no-deps --editable .
@@ -64,6 +64,6 @@ pytest: $(READY)
 bench: $(READY)
 	.venv/bin/python -m benchmarks.pattern_counting
 	.venv/bin/python -m benchmarks.next_sample
-	.venv/bin/python -m benchmarks.pacs_listing
 	.venv/bin/calibrated-ensemble demo --no-serve
 	.venv/bin/python -m benchmarks.heatmap_speed --workspace demo/studies/.calibrated_ensemble --images demo/studies
+	.venv/bin/python -m benchmarks.pacs_listing

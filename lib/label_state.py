@@ -58,7 +58,9 @@ def read_label_state(task: Task, scans: Sequence[LabelledScan], workspace: Works
         InputError: there are no usable labels, or fewer patients than folds.
     """
     if not scans:
-        raise InputError("no scan has a label yet; label some (or give labels to `prepare`), then train")
+        raise InputError(
+            "no scan has a label yet; label some, or put labels named like their scans into labels/final of the studies"
+        )
     fingerprints, digests, left_out = [], {}, {}
     for number, scan in enumerate(scans, 1):
         try:

@@ -203,7 +203,7 @@ def _check_schema(engine: Engine) -> None:
     if found != SCHEMA_VERSION:
         raise InputError(
             f"{_shown(engine.url)}: has tables of version {found}, this program knows {SCHEMA_VERSION}; "
-            "use the program that wrote it, or give another workspace"
+            "use the program that wrote it, or stop the server and move the database away: scores are made again"
         )
 
 

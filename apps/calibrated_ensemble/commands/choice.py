@@ -46,7 +46,7 @@ class Choice:
         if self.studies is None or is_url(self.studies):
             raise InputError(
                 f"--studies {self.studies}: is no folder; for scans on a DICOMweb server run `serve`, "
-                "and ask the server to train and rank"
+                "and ask the server to train: POST /train/ensemble"
             )
         return Path(self.studies)
 

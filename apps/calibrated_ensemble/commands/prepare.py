@@ -40,9 +40,10 @@ def run_prepare(
             }
         )
         return
+    chosen_task = f" --task {shlex.quote(task)}" if task else ""
     messages.print(
         f"{output}: {prepared.scans} scans, {len(prepared.labels)} of them labelled. "
-        f"Next: calibrated-ensemble train --studies {shlex.quote(str(output))}",
+        f"Next: calibrated-ensemble train --studies {shlex.quote(str(output))}{chosen_task}",
         highlight=False,
         soft_wrap=True,
     )

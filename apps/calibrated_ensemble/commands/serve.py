@@ -21,7 +21,8 @@ def run_serve(choice: Choice, *, host: str, port: int, as_json: bool) -> NoRetur
         InputError: a wrong task, studies that are not there, or a port that is taken.
     """
     task = choice.task_settings()
-    if choice.studies is None or not is_url(choice.studies):
+    on_pacs = choice.studies is not None and is_url(choice.studies)
+    if not on_pacs:
         folder = choice.studies_folder()
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; give a studies folder, or the URL of a DICOMweb server")
@@ -31,16 +32,14 @@ def run_serve(choice: Choice, *, host: str, port: int, as_json: bool) -> NoRetur
     if as_json:
         print_json({"url": url, "studies": choice.studies, "workspace": str(workspace.root), "task": task.name})
     else:
-        messages.print(what_to_open(url), highlight=False, soft_wrap=True)
+        messages.print(what_to_open(url, viewer=on_pacs), highlight=False, soft_wrap=True)
     become_server(choice, host=host, port=port)
 
 
-def what_to_open(url: str) -> str:
-    """Line that says what to do with a server."""
-    return (
-        f"Open {url} in a browser for the API, or give that address to the MONAI Label module of 3D Slicer. "
-        "Ctrl-C stops the server."
-    )
+def what_to_open(url: str, *, viewer: bool = False) -> str:
+    """Line that says what to do with a server, and with the viewer for the browser where it works."""
+    annotate = f"Open {url}/viewer/ in a browser to annotate, " if viewer else f"Open {url} in a browser for the API, "
+    return f"{annotate}or give {url} to the MONAI Label module of 3D Slicer. Ctrl-C stops the server."
 
 
 def server_url(host: str, port: int) -> str:

@@ -1,5 +1,6 @@
 """`train`: a new generation without a server."""
 
+import shlex
 import time
 from typing import Any
 
@@ -39,6 +40,12 @@ def run_train(choice: Choice, *, method: Method, as_json: bool) -> None:
             (name, percent(dice), f"{weight:g}")
             for (name, dice), weight in zip(figures["dice"].items(), figures["w_dsc"], strict=True)
         ],
+    )
+    messages.print(
+        f"Next: calibrated-ensemble rank --studies {shlex.quote(str(choice.studies_folder()))}, "
+        "which scores the unlabelled scans; a server serves them in random order until then.",
+        highlight=False,
+        soft_wrap=True,
     )
 
 
