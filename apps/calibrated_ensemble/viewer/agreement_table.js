@@ -17,7 +17,8 @@ export function agreementTable({ segments, prediction, work, voxelVolume }) {
     ['Changed by you', 2],
   ].map(([text, colSpan]) => element('th', { scope: 'col', colSpan }, text));
   const below = ['', 'prediction', 'now', 'added', 'removed'].map(text => element('th', { scope: 'col' }, text));
-  below[2].title = 'Agreement of the present label with the heatmap; it falls when you correct what the model is sure of';
+  below[2].title =
+    'Agreement of the present label with the heatmap; it falls when you correct what the model is sure of';
   const rows = segments.map((segment, index) =>
     row(segment, prediction?.estimated_dsc[segment.name], work.counts?.[index], voxelVolume)
   );
