@@ -7,18 +7,16 @@ def mean_pairwise_dice(segmentations: np.ndarray, *, class_count: int) -> np.nda
     """Mean DSC over all pairs of members, one value per class.
 
     Args:
-        segmentations: class indices 0..C of K members, uint8, shape (K, *grid), K >= 2.
+        segmentations: class indices 0..C of K members, uint8, shape (K, *grid).
         class_count: C.
 
     Returns:
-        float64 (C,), 0..1. A pair that leaves a class empty agrees, with a DSC of 1.
-
-    Raises:
-        ValueError: fewer than two members.
+        float64 (C,), 0..1. A pair that leaves a class empty agrees, with a DSC of 1. NaN for a single
+        member, which makes no pair.
     """
     members = len(segmentations)
     if members < 2:
-        raise ValueError(f"{members} members make no pair; give at least 2")
+        return np.full(class_count, np.nan)
     flat = segmentations.reshape(members, -1)
     # Where all say background there is nothing to count.
     flat = flat[:, flat.any(axis=0)]

@@ -3,7 +3,6 @@
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,11 +104,19 @@ def _train_and_publish(
         cross_validation.train(weights if offsets is None else [_shift(w_dsc, offset) for offset in offsets])
         if not all(cross_validation.is_trained(weight) for weight in weights):
             return None
-        findings = _calibrate(cross_validation, state, weights, folder=workspace.out_of_fold, progress=progress)
+        evaluations = evaluate_out_of_fold(
+            cross_validation,
+            weights,
+            served=task.offsets.index(0.0),
+            folder=workspace.out_of_fold,
+            progress=progress,
+        )
+        findings = _calibrate(task, state, weights, evaluations)
         members = [
             [cross_validation.member_path(fold, weight) for weight in weights] for fold in cross_validation.folds
         ]
     else:
+        evaluations = []
         members = train_baseline(cross_validation, method, state, w_dsc)
         findings = baseline_findings(task, state, w_dsc)
     generation = publish_generation(
@@ -121,6 +128,7 @@ def _train_and_publish(
         plan=state.plan,
         findings=findings,
         members=members,
+        evaluations={evaluation.name: evaluation.file for evaluation in evaluations},
     )
     MemberStore(workspace.members).remove_unused()
     remove_unused_scans(workspace.prepared_scans, state.scans)
@@ -128,19 +136,11 @@ def _train_and_publish(
 
 
 def _calibrate(
-    cross_validation: CrossValidation,
-    state: LabelState,
-    weights: Sequence[LossWeight],
-    *,
-    folder: Path,
-    progress: Progress,
+    task: Task, state: LabelState, weights: Sequence[LossWeight], evaluations: Sequence[ScanEvaluation]
 ) -> Findings:
-    task = cross_validation.task
-    served = task.offsets.index(0.0)
-    evaluations = evaluate_out_of_fold(cross_validation, weights, served=served, folder=folder, progress=progress)
     statistics = sum_statistics(evaluations)
     return Findings(
-        w_dsc=weights[served],
+        w_dsc=weights[task.offsets.index(0.0)],
         statistics=statistics,
         calibration=CALIBRATIONS[task.heatmap].fit(statistics, task),
         folds=state.folds,

@@ -21,7 +21,7 @@ import torch
 from lib.atomic import atomic_folder
 from lib.calibration import Calibration
 from lib.calibrations import CALIBRATIONS
-from lib.digest import digest_file
+from lib.digest import digest_file, digest_settings
 from lib.errors import DamagedGenerationError
 from lib.method import Method
 from lib.out_of_fold_statistics import OutOfFoldStatistics
@@ -93,6 +93,20 @@ class Generation:
         """Cross-validated figures."""
         return self.findings.metrics
 
+    def statistics_without(self, scan: str) -> OutOfFoldStatistics:
+        """What calibrations are fitted to, without one scan, so that they can be judged by it.
+
+        Args:
+            scan: name of a scan; nothing is taken out for one that was not trained on.
+
+        Raises:
+            DamagedGenerationError: the scan's file is unreadable.
+        """
+        path = self.path / _statistics_name(scan)
+        if not path.exists():
+            return self.findings.statistics
+        return self.findings.statistics - _read_statistics(path)
+
     def load_member(self, fold: int, offset: int) -> dict[str, torch.Tensor]:
         """Weights of one member.
 
@@ -130,6 +144,7 @@ def publish_generation(
     plan: Plan,
     findings: Findings,
     members: Sequence[Sequence[Path]],
+    evaluations: Mapping[str, Path],
 ) -> Generation:
     """Write a generation into `folder`, whole or not at all.
 
@@ -142,6 +157,7 @@ def publish_generation(
         plan: its preprocessing.
         findings: what training and cross-validation found.
         members: weight files, `members[fold][offset]`; linked where the file system can, else copied.
+        evaluations: file of each labelled scan's part of the statistics, by its name; empty for a baseline.
 
     Raises:
         InputError: the folder cannot be written to, or the disk is full.
@@ -153,6 +169,9 @@ def publish_generation(
         for fold, paths in enumerate(members):
             for offset, path in enumerate(paths):
                 _link(path, temporary / _member_name(fold, offset))
+        (temporary / "out_of_fold").mkdir()
+        for scan, path in evaluations.items():
+            shutil.copyfile(path, temporary / _statistics_name(scan))
         _write_json(temporary / "task.json", task.model_dump(mode="json"))
         _write_json(temporary / "plan.json", plan.model_dump(mode="json"))
         _write_json(
@@ -194,11 +213,7 @@ def read_generation(path: Path) -> Generation:
     """
     manifest = _read_json(path / _MANIFEST)
     calibration = _read_json(path / "calibration.json")
-    try:
-        with np.load(path / _STATISTICS, allow_pickle=False) as arrays:
-            statistics = OutOfFoldStatistics.from_arrays(arrays)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DamagedGenerationError(f"{path / _STATISTICS}: cannot be read ({error}); train again") from error
+    statistics = _read_statistics(path / _STATISTICS)
     try:
         task = Task.model_validate(_read_json(path / "task.json"))
         return Generation(
@@ -244,6 +259,19 @@ def find_generation(folder: Path, key: str) -> Generation | None:
 
 def _member_name(fold: int, offset: int) -> str:
     return f"members/fold_{fold}_offset_{offset}.pt"
+
+
+def _statistics_name(scan: str) -> str:
+    # Names of scans may be longer than names of files.
+    return f"out_of_fold/{digest_settings(scan)[:40]}.npz"
+
+
+def _read_statistics(path: Path) -> OutOfFoldStatistics:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return OutOfFoldStatistics.from_arrays(arrays)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise DamagedGenerationError(f"{path}: cannot be read ({error}); train again") from error
 
 
 def _link(source: Path, target: Path) -> None:

@@ -42,6 +42,14 @@ class OutOfFoldStatistics:
             self.moments + other.moments,
         )
 
+    def __sub__(self, other: "OutOfFoldStatistics") -> "OutOfFoldStatistics":
+        """Take out a scan that was added before."""
+        return OutOfFoldStatistics(
+            self.patterns - other.patterns,
+            tuple(one - another for one, another in zip(self.softmax, other.softmax, strict=True)),
+            self.moments - other.moments,
+        )
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Arrays for `numpy.savez_compressed`; nearly all of them are zeros."""
         arrays = {f"patterns_{name}": array for name, array in self.patterns.to_arrays().items()}

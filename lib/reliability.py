@@ -44,6 +44,16 @@ class ReliabilityCounts:
             self.squared_error + other.squared_error,
         )
 
+    def __sub__(self, other: "ReliabilityCounts") -> "ReliabilityCounts":
+        voxels = self.voxels - other.voxels
+        return ReliabilityCounts(
+            voxels,
+            self.foreground - other.foreground,
+            # An empty bin holds no heat, whatever the last digit of the difference says.
+            np.where(voxels > 0, self.heat - other.heat, 0.0),
+            self.squared_error - other.squared_error,
+        )
+
     def in_error_bins(self) -> np.ndarray:
         """Voxels, foreground and heat in the bins of the calibration errors, float64 (3, ERROR_BINS)."""
         counts = np.stack([self.voxels, self.foreground, self.heat])

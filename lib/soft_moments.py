@@ -37,6 +37,11 @@ class SoftMoments:
             self.products + other.products, self.matches + other.matches, self.foreground + other.foreground
         )
 
+    def __sub__(self, other: "SoftMoments") -> "SoftMoments":
+        return SoftMoments(
+            self.products - other.products, self.matches - other.matches, self.foreground - other.foreground
+        )
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Arrays for `numpy.savez`."""
         return {"products": self.products, "matches": self.matches, "foreground": self.foreground}

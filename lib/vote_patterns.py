@@ -69,6 +69,9 @@ class PatternCounts:
             )
         return PatternCounts(self.voxels + other.voxels, self.foreground + other.foreground)
 
+    def __sub__(self, other: "PatternCounts") -> "PatternCounts":
+        return PatternCounts(self.voxels - other.voxels, self.foreground - other.foreground)
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Arrays for `numpy.savez`."""
         return {"voxels": self.voxels, "foreground": self.foreground}

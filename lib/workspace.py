@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -58,15 +59,15 @@ class Workspace:
         return read_generation(self.generations / current)
 
     def baselines(self) -> dict[Method, Generation]:
-        """Give the newest generation of each baseline with the labels of the current generation.
+        """Give the newest generation of each baseline with the labels and settings of the current generation.
 
-        One that cannot be read is passed over, with a warning.
+        One that cannot be read, or whose networks were trained otherwise, is passed over with a warning.
 
         Raises:
             NotTrainedError: there is no current generation.
             DamagedGenerationError: the files of the current one are incomplete.
         """
-        labels_digest = self.generation().labels_digest
+        current = self.generation()
         found: dict[Method, Generation] = {}
         for path in sorted(self.generations.glob("[!.]*"), reverse=True):
             try:
@@ -74,8 +75,15 @@ class Workspace:
             except DamagedGenerationError as error:
                 logger.warning("Not compared: %s", error)
                 continue
-            if generation.method is not Method.CALIBRATED and generation.labels_digest == labels_digest:
-                found.setdefault(generation.method, generation)
+            if generation.method is Method.CALIBRATED or generation.labels_digest != current.labels_digest:
+                continue
+            if _training(generation) != _training(current):
+                logger.warning(
+                    "Not compared: %s was trained with other settings than the model; train its method again",
+                    generation.path,
+                )
+                continue
+            found.setdefault(generation.method, generation)
         return found
 
     def make_current(self, generation: Generation) -> None:
@@ -126,3 +134,10 @@ class Workspace:
             yield
         finally:
             lock.release()
+
+
+def _training(generation: Generation) -> tuple[Any, ...]:
+    """What networks must have in common to be compared; dropout is what the baseline of that name adds."""
+    task = generation.task
+    network = task.network.model_copy(update={"dropout": 0.0})
+    return network, task.training, generation.plan, generation.findings.w_dsc

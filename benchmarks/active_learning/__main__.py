@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         split = split_scans(data_set.labelled, given.test)
         rounds = Simulation(design, split, given.output, show_progress=titled_progress, device=given.device).run()
         results = summarise(rounds, design.task.classes)
-        made = tables(results)
+        made = tables(results, f"heatmap {design.task.heatmap}, {design.task.training.iterations} iterations")
         write_text(given.output / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
         write_tables(given.output / "table.md", made)
         draw_curves(given.output / "curve.png", results)

@@ -39,14 +39,18 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def tables(results: Mapping[str, Any]) -> list[Table]:
+def tables(results: Mapping[str, Any], training: str) -> list[Table]:
     """Make the tables of test DSC, of differences to random choice, and of choices.
 
     Args:
         results: from `summarise`.
+        training: how the models were trained.
     """
     strategies = results["strategies"]
-    scope = f"{results['test_scans']} test scans, {len(results['seeds'])} seeds; 95 % intervals"
+    scope = (
+        f"{results['test_scans']} test scans, {len(results['seeds'])} seeds, {training}; "
+        "95 % intervals, which few seeds make too narrow"
+    )
     counts = tuple(f"{count} labels" for count in results["labelled"])
     made = [
         Table(
@@ -63,9 +67,13 @@ def tables(results: Mapping[str, Any]) -> list[Table]:
         made.append(
             Table(
                 f"Points of DSC above random choice, paired, {scope}",
-                ("strategy", *counts, "along the curve"),
+                ("strategy", *counts, "along the curve", "of each seed"),
                 tuple(
-                    (name, *(_interval(figure, "+") for figure in (*found["difference"], found["area_difference"])))
+                    (
+                        name,
+                        *(_interval(figure, "+") for figure in (*found["difference"], found["area_difference"])),
+                        ", ".join(f"{100 * value:+.1f}" for value in found["by_seed"]),
+                    )
                     for name, found in compared.items()
                 ),
             )

@@ -26,7 +26,7 @@ def summarise(rounds: Sequence[Round], classes: Sequence[str]) -> dict[str, Any]
         JSON: `labelled` scans of each round, `seeds`, `test_scans`, `classes`, and for each of the
         `strategies` the figures `dsc` (each round, mean over the classes), `dsc_by_class`, `area` (mean
         DSC along the curve), `difference` and `area_difference` to random choice (None without it), the
-        mean `choices` over seeds of each round, and `choice` over all.
+        latter also `by_seed`, the mean `choices` over seeds of each round, and `choice` over all.
     """
     ordered = sorted(rounds, key=lambda one: (one.seed, one.number))
     seeds = sorted({one.seed for one in rounds})
@@ -49,6 +49,7 @@ def summarise(rounds: Sequence[Round], classes: Sequence[str]) -> dict[str, Any]
             "area": area_figure(mean, counts),
             "difference": None if difference is None else curve_figures(difference),
             "area_difference": None if difference is None else area_figure(difference, counts),
+            "by_seed": None if difference is None else mean_along(difference.mean(axis=2), counts).tolist(),
             "choices": [_json(choice) for choice in described],
             "choice": _json(_means(described)),
         }
@@ -67,7 +68,7 @@ def curve_figures(values: np.ndarray) -> list[Figure]:
     Args:
         values: float (S, R, T) of S seeds, R rounds and T test scans.
     """
-    return [figure(means) for means in _resampled_means(values).T]
+    return [figure(means, count=values.shape[2]) for means in _resampled_means(values).T]
 
 
 def area_figure(values: np.ndarray, counts: Sequence[int]) -> Figure:
@@ -77,7 +78,12 @@ def area_figure(values: np.ndarray, counts: Sequence[int]) -> Figure:
         values: float (S, R, T) of S seeds, R rounds and T test scans, R >= 2.
         counts: labelled scans of each round, ascending.
     """
-    return figure(trapezoid(_resampled_means(values), counts, axis=1) / (counts[-1] - counts[0]))
+    return figure(mean_along(_resampled_means(values), counts), count=values.shape[2])
+
+
+def mean_along(curves: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    """Mean of curves over the labels added, by the trapezoidal rule: shape (N,) of (N, R)."""
+    return trapezoid(curves, counts, axis=1) / (counts[-1] - counts[0])
 
 
 def describe_choice(one: Round) -> dict[str, float]:

@@ -36,13 +36,18 @@ def tables(name: str, condition: str, metrics: Mapping[str, Any]) -> str:
         dice = metrics["dice"][label]
         parts.append(
             f"**{name}, {condition}, {label}**: {metrics['scans']} scans, "
-            f"DSC {_cell(dice['mean'], 100)} %, SD {_cell(dice['sd'], 100)}\n"
+            f"DSC {_cell(dice['mean'], 100)} %, SD {_cell(dice['sd'], 100)}{_baselines(metrics, label)}\n"
         )
         headings = [heading for heading, _, _ in (*_HEATMAP_COLUMNS, *_ESTIMATE_COLUMNS)]
         parts.append(f"| | {' | '.join(headings)} | s/scan |\n|---{'|---:' * (len(headings) + 1)}|")
         parts += [_row(metrics, row, label) for row in metrics["estimates"]]
         parts.append("")
     return "\n".join(parts)
+
+
+def _baselines(metrics: Mapping[str, Any], label: str) -> str:
+    predictions = list(metrics["predictions"].items())[1:]
+    return "".join(f"; {method} {_cell(by_class[label]['mean'], 100)}" for method, by_class in predictions)
 
 
 def _row(metrics: Mapping[str, Any], name: str, label: str) -> str:
@@ -70,9 +75,11 @@ def _cells(
 
 
 def _cell(figure: Mapping[str, float | None], factor: int) -> str:
-    """Such as `3.1 [2.5, 3.9]`; a dash where there is no value."""
+    """Such as `3.1 [2.5, 3.9]`; the value alone where there is no interval, and a dash where there is no value."""
     value, low, high = (figure[key] for key in ("value", "low", "high"))
-    if value is None or low is None or high is None:
+    if value is None:
         return "-"
     digits = 1 if factor == 100 else 2
+    if low is None or high is None:
+        return f"{factor * value:.{digits}f}"
     return f"{factor * value:.{digits}f} [{factor * low:.{digits}f}, {factor * high:.{digits}f}]"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.conformal import conformal_half_width
+from lib.conformal import conformal_half_width, coverage_range
 
 
 @pytest.mark.parametrize("draw", ["standard_normal", "standard_exponential", "standard_cauchy"])
@@ -35,3 +35,22 @@ def test_at_least_the_promised_share_of_the_errors_lies_within(count: int, seed:
 def test_a_coverage_that_is_no_frequency_is_refused(coverage: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         conformal_half_width(np.ones(20), coverage=coverage)
+
+
+@pytest.mark.parametrize(("known", "judged"), [(24, 46), (120, 60)])
+def test_the_range_of_chance_is_where_nineteen_of_twenty_coverages_lie(known: int, judged: int) -> None:
+    rng = np.random.default_rng(0)
+    errors = np.abs(rng.standard_normal((4_000, known + judged)))
+    widths = np.array([conformal_half_width(one, coverage=0.9) for one in errors[:, :known]])
+    measured = (errors[:, known:] <= widths[:, None]).mean(axis=1)
+    found = coverage_range(known, judged, coverage=0.9)
+    assert found is not None
+    low, high = found
+    assert 0.94 <= ((measured >= low) & (measured <= high)).mean() <= 0.985
+    assert (measured < low).mean() < 0.03
+    assert (measured > high).mean() < 0.03
+
+
+def test_too_few_errors_have_no_range() -> None:
+    assert coverage_range(8, 10, coverage=0.9) is None
+    assert coverage_range(0, 10, coverage=0.9) is None

@@ -90,6 +90,7 @@ def publish(tmp_path: Path, members: list[list[Path]]) -> Publish:
             plan=a_plan(),
             findings=replace(FINDINGS, **findings),
             members=members,
+            evaluations={},
         )
 
     return publish

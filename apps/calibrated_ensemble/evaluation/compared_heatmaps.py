@@ -2,8 +2,8 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import product
 
 import numpy as np
@@ -15,6 +15,7 @@ from lib.heatmap import FoldCombination
 from lib.least_squares import Solver
 from lib.member_outputs import Extra, MemberOutputs
 from lib.method import Method
+from lib.out_of_fold_statistics import OutOfFoldStatistics
 from lib.workspace import Workspace
 
 # What other settings than the usual ones add to the name of a fit, and to its meaning.
@@ -47,6 +48,7 @@ class ComparedHeatmap:
         votes: class indices of the members that it is made of, uint8 (members, x, y, z); heatmaps of the same
             members share one function, so that their votes are counted once.
         calibration: what the members must be run for; None where nothing was fitted.
+        fit: makes the calibration from other statistics, with the same settings.
     """
 
     name: str
@@ -56,6 +58,14 @@ class ComparedHeatmap:
     probabilities: Callable[[MemberOutputs], np.ndarray]
     votes: Callable[[MemberOutputs], np.ndarray]
     calibration: Calibration | None = None
+    fit: Callable[[OutOfFoldStatistics], Calibration] | None = None
+
+    def fitted_to(self, statistics: OutOfFoldStatistics) -> "ComparedHeatmap":
+        """Give the same with its calibration fitted to other statistics, where it has one."""
+        if self.fit is None:
+            return self
+        calibration = self.fit(statistics)
+        return replace(self, calibration=calibration, probabilities=calibration.heatmap)
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,21 @@ class Comparison:
         heatmaps = {heatmap.name: heatmap for heatmap in self.made_by(Method.CALIBRATED)}
         return Comparison({Method.CALIBRATED: self.served}, heatmaps)
 
+    def without(self, scan: str) -> "Comparison":
+        """What the served generation makes, fitted to all labelled scans but one, so that this one can judge it.
+
+        Args:
+            scan: name of the scan.
+
+        Raises:
+            DamagedGenerationError: the scan's part of the statistics is unreadable.
+        """
+        statistics = self.served.statistics_without(scan)
+        alone = self.served_alone()
+        return replace(
+            alone, heatmaps={name: heatmap.fitted_to(statistics) for name, heatmap in alone.heatmaps.items()}
+        )
+
 
 def compare_workspace(workspace: Workspace) -> Comparison:
     """Compare everything that the workspace holds for the labels of its current generation.
@@ -109,11 +134,9 @@ def _calibrated(generation: Generation) -> list[ComparedHeatmap]:
     task = generation.task
     heatmaps: dict[Calibration, ComparedHeatmap] = {}
     for (name, family), folds, solver in product(CALIBRATIONS.items(), _FOLDS, _SOLVERS):
-        if (name, folds, solver) == (task.heatmap, task.folds, task.solver):
-            calibration = generation.calibration
-        else:
-            settings = task.model_copy(update={"folds": folds, "solver": solver})
-            calibration = family.fit(generation.findings.statistics, settings)
+        fit = partial(family.fit, task=task.model_copy(update={"folds": folds, "solver": solver}))
+        is_served = (name, folds, solver) == (task.heatmap, task.folds, task.solver)
+        calibration = generation.calibration if is_served else fit(generation.findings.statistics)
         heatmap = ComparedHeatmap(
             name + _FOLDS[folds][0] + _SOLVERS[solver][0],
             _meaning(calibration) + _FOLDS[folds][1] + _SOLVERS[solver][1],
@@ -122,6 +145,7 @@ def _calibrated(generation: Generation) -> list[ComparedHeatmap]:
             calibration.heatmap,
             _votes_behind(calibration, task.offsets.index(0.0)),
             calibration,
+            fit,
         )
         # Settings that change nothing keep the first name.
         heatmaps.setdefault(calibration, heatmap)

@@ -11,7 +11,6 @@ from apps.calibrated_ensemble.evaluation.scan_statistics import (
     ENTROPY,
     INTERSECTION,
     INTERSECTION_TRUE,
-    PAIRWISE_DICE,
     TRUTH,
     UNION_TRUE,
     ScanStatistics,
@@ -27,6 +26,9 @@ COVERAGE = 0.9
 
 CONSTANT = "constant"
 """Name of the estimate that knows nothing of the scan."""
+
+_GROWING = ("ece", "ace", "mce")
+"""Means of absolute gaps, to which the noise of drawing scans again adds."""
 
 Resampled = dict[str, np.ndarray]
 """Measures by name: the value for the scans as they are, then for each resample, shape (1 + R,)."""
@@ -89,6 +91,12 @@ def collect(statistics: Iterable[ScanStatistics], constant: Sequence[float | Non
     )
 
 
+def judged_methods(collected: Collected, comparison: Comparison) -> dict[str, Method]:
+    """Give the method whose prediction each estimator judges: that of its own networks, else the served one."""
+    own = {name: heatmap.method for name, heatmap in comparison.heatmaps.items()}
+    return own | {name: Method.CALIBRATED for name in collected.estimates if name not in own}
+
+
 def half_widths(out_of_fold: Collected | None) -> dict[str, np.ndarray]:
     """Half widths of the intervals around each estimator's values, from out-of-fold scans.
 
@@ -124,10 +132,10 @@ def figures_of_merit(collected: Collected, widths: Mapping[str, np.ndarray], com
         of heatmaps and estimates are minus those of the served heatmap, on the same resamples.
     """
     classes = comparison.served.task.classes
-    indices = resample_scans(len(collected.true_dsc[Method.CALIBRATED]))
+    scans = len(collected.true_dsc[Method.CALIBRATED])
+    indices = resample_scans(scans)
     weights = scan_weights(indices)
-    methods = {name: heatmap.method for name, heatmap in comparison.heatmaps.items()}
-    methods |= dict.fromkeys((PAIRWISE_DICE, ENTROPY, CONSTANT), Method.CALIBRATED)
+    methods = judged_methods(collected, comparison)
     heatmaps = {
         name: {label: _heatmap_measures(collected, weights, name, number) for number, label in enumerate(classes)}
         for name in comparison.heatmaps
@@ -145,20 +153,20 @@ def figures_of_merit(collected: Collected, widths: Mapping[str, np.ndarray], com
         for name, method in methods.items()
     }
     predictions = {
-        method: {label: _figures(_mean_and_sd(true[:, number][indices])) for number, label in enumerate(classes)}
+        method: {label: _figures(_mean_and_sd(true[:, number][indices]), scans) for number, label in enumerate(classes)}
         for method, true in collected.true_dsc.items()
     }
     return {
         "dice": predictions[Method.CALIBRATED],
         "predictions": predictions,
-        "heatmaps": _with_curves(_described(heatmaps), collected, classes),
-        "estimates": _described(estimates),
+        "heatmaps": _with_curves(_described(heatmaps, scans), collected, classes),
+        "estimates": _described(estimates, scans),
         "seconds_per_scan": {
-            name: figure(seconds[indices].mean(axis=1)) for name, seconds in collected.seconds.items()
+            name: figure(seconds[indices].mean(axis=1), count=scans) for name, seconds in collected.seconds.items()
         },
         "differences": {
-            "heatmaps": _differences(heatmaps, comparison.reference.name),
-            "estimates": _differences(estimates, comparison.reference.name),
+            "heatmaps": _differences(heatmaps, comparison.reference.name, scans),
+            "estimates": _differences(estimates, comparison.reference.name, scans),
         },
     }
 
@@ -205,10 +213,12 @@ def _with_curves(described: dict[str, Any], collected: Collected, classes: Seque
     return described
 
 
-def _differences(measures: Mapping[str, Mapping[str, Resampled]], reference: str) -> dict[str, Any]:
+def _differences(measures: Mapping[str, Mapping[str, Resampled]], reference: str, scans: int) -> dict[str, Any]:
     return {
         name: {
-            label: _figures({key: values - measures[reference][label][key] for key, values in resampled.items()})
+            label: {
+                key: figure(values - measures[reference][label][key], count=scans) for key, values in resampled.items()
+            }
             for label, resampled in by_class.items()
         }
         for name, by_class in measures.items()
@@ -216,12 +226,12 @@ def _differences(measures: Mapping[str, Mapping[str, Resampled]], reference: str
     }
 
 
-def _described(measures: Mapping[str, Mapping[str, Resampled]]) -> dict[str, Any]:
+def _described(measures: Mapping[str, Mapping[str, Resampled]], scans: int) -> dict[str, Any]:
     return {
-        name: {label: _figures(resampled) for label, resampled in by_class.items()}
+        name: {label: _figures(resampled, scans) for label, resampled in by_class.items()}
         for name, by_class in measures.items()
     }
 
 
-def _figures(measures: Resampled) -> dict[str, Any]:
-    return {key: figure(values) for key, values in measures.items()}
+def _figures(measures: Resampled, scans: int) -> dict[str, Any]:
+    return {key: figure(values, count=scans, grows=key in _GROWING) for key, values in measures.items()}

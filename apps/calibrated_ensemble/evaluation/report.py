@@ -88,7 +88,7 @@ ESTIMATE_MEASURES = (
         "interval_coverage",
         "Interval coverage",
         "How often the interval around the estimate holds the true DSC; 90 % is promised for scans like the "
-        "labelled ones.",
+        "labelled ones, predicted by the networks of one fold.",
         better="",
     ),
 )
@@ -134,9 +134,11 @@ def _number(figure: Mapping[str, float | None]) -> str:
 
 
 def _shown(figure: Mapping[str, float | None], *, digits: int) -> str:
-    """Such as `3.1 (2.5 to 3.9)`; a dash where there is no value."""
+    """Such as `3.1 (2.5 to 3.9)`; the value alone where there is no interval, and a dash where there is no value."""
     if figure["value"] is None:
         return "-"
+    if figure["low"] is None or figure["high"] is None:
+        return f"{figure['value']:.{digits}f}"
     return f"{figure['value']:.{digits}f} ({figure['low']:.{digits}f} to {figure['high']:.{digits}f})"
 
 

@@ -1,7 +1,7 @@
 """What an evaluation leaves in its folder: `metrics.json`, figures and the report."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,18 @@ import numpy as np
 from apps.calibrated_ensemble.evaluation.compared_heatmaps import Comparison
 from apps.calibrated_ensemble.evaluation.drawings import draw_calibration_curves, draw_estimates, draw_heatmaps
 from apps.calibrated_ensemble.evaluation.figures_of_merit import (
-    CONSTANT,
+    COVERAGE,
     Collected,
     collect,
     figures_of_merit,
     half_widths,
+    judged_methods,
 )
 from apps.calibrated_ensemble.evaluation.report import write_report
-from apps.calibrated_ensemble.evaluation.scan_statistics import PAIRWISE_DICE
+from apps.calibrated_ensemble.evaluation.scan_statistics import ENTROPY
 from apps.calibrated_ensemble.evaluation.statistics_files import read_statistics
 from lib.atomic import write_text
+from lib.conformal import coverage_range
 from lib.corruptions import corruption_kind
 from lib.method import Method
 
@@ -59,7 +61,7 @@ def write_results(
         InputError: a file cannot be written.
     """
     classes = comparison.served.task.classes
-    constant = [comparison.served.metrics["dice"][label] for label in classes]
+    constant = _cross_validated(comparison.served.metrics["dice_by_scan"].values())
     collected = collect((read_statistics(scan.statistics) for scan in scans), constant)
     known = collect(map(read_statistics, out_of_fold), constant) if out_of_fold else None
     widths = half_widths(known)
@@ -78,6 +80,7 @@ def write_results(
         "default_heatmap": comparison.reference.name,
         "meanings": {name: heatmap.meaning for name, heatmap in comparison.heatmaps.items()},
         **figures_of_merit(collected, widths, comparison),
+        "interval_coverage_by_chance": _coverage_by_chance(len(out_of_fold), len(scans)),
         "interval_half_widths": {name: _by_class(width, classes) for name, width in widths.items()},
         "by_scan": [
             {
@@ -96,6 +99,17 @@ def write_results(
     return metrics
 
 
+def _coverage_by_chance(out_of_fold: int, scans: int) -> dict[str, float] | None:
+    found = coverage_range(out_of_fold, scans, coverage=COVERAGE)
+    return None if found is None else dict(zip(("low", "high"), found, strict=True))
+
+
+def _cross_validated(dice_by_scan: Iterable[Sequence[float | None]]) -> list[float | None]:
+    """Mean DSC of each class; a class that is in neither prediction nor label counts as found, as in the truth."""
+    by_class = zip(*dice_by_scan, strict=True)
+    return [float(np.mean([1.0 if dice is None else dice for dice in found])) for found in by_class]
+
+
 def _draw(
     output: Path,
     metrics: Mapping[str, Any],
@@ -105,8 +119,8 @@ def _draw(
 ) -> dict[str, Path]:
     figures = {name: output / f"{name}.png" for name in ("calibration_curves", "estimated_dsc", "heatmaps")}
     draw_calibration_curves(figures["calibration_curves"], metrics["heatmaps"], metrics["classes"])
-    methods = {name: heatmap.method for name, heatmap in comparison.heatmaps.items()}
-    methods |= dict.fromkeys((PAIRWISE_DICE, CONSTANT), Method.CALIBRATED)
+    methods = judged_methods(collected, comparison)
+    del methods[ENTROPY]  # estimates no DSC
     draw_estimates(
         figures["estimated_dsc"],
         {name: collected.estimates[name] for name in methods},

@@ -23,6 +23,9 @@ TRUTH, UNION, UNION_TRUE, INTERSECTION, INTERSECTION_TRUE = range(5)
 PAIRWISE_DICE, ENTROPY = "pairwise_dice", "entropy"
 """Names of what needs no heatmap; the entropy grows where the DSC falls."""
 
+ON_SERVED = "_on_served"
+"""Added to the name of a baseline's heatmap where that judges the served prediction instead of the baseline's own."""
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -67,8 +70,8 @@ class ScanStatistics:
             votes for the class; the same voxels for all heatmaps.
         votes: for each heatmap, voxels of the label, of the union and the intersection of its members,
             and how many of these two are in the label: int64 (C, 5).
-        estimates: for each heatmap the estimated DSC of its generation's prediction; `PAIRWISE_DICE` and
-            `ENTROPY` of the served generation: shape (C,).
+        estimates: for each heatmap the estimated DSC of its generation's prediction, and with `ON_SERVED` that
+            of the served one; `PAIRWISE_DICE` and `ENTROPY` of the served generation: shape (C,).
         seconds: for each heatmap, from the scan to the heatmap on its grid.
         shown: a slice for pictures.
     """
@@ -139,9 +142,13 @@ def reduce_scan(ensembles: Mapping[Method, Ensemble], comparison: Comparison, tr
                 for h, where, is_true in zip(heatmap, voted, of_class, strict=True)
             )
             votes[name] = counted[compared.votes]
-            estimates[name] = np.array(
-                estimated_dsc(heatmap, run.segmentation, voxel_volume=voxel_volume, typical_volumes=typical_volumes)
-            )
+            judged = {name: run.segmentation}
+            if method is not Method.CALIBRATED:
+                judged[name + ON_SERVED] = served
+            for estimate, segmentation in judged.items():
+                estimates[estimate] = np.array(
+                    estimated_dsc(heatmap, segmentation, voxel_volume=voxel_volume, typical_volumes=typical_volumes)
+                )
             foreground = np.minimum(heatmap.sum(axis=0), 1)
             cut = cut or _AxialCut(foreground, truth.scan.affine)
             slices[name] = cut(foreground)

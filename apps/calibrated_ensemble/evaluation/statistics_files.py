@@ -11,8 +11,8 @@ from lib.atomic import atomic_path
 from lib.reliability import ReliabilityCounts
 from lib.volume import Volume
 
-LAYOUT = 1
-"""Changes with what a file holds."""
+LAYOUT = 2
+"""Changes with what a file holds, and how it comes about."""
 
 
 def write_statistics(path: Path, statistics: ScanStatistics) -> None:

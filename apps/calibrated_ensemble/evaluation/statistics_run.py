@@ -26,7 +26,8 @@ class ScanJob:
 
     Attributes:
         scan: with label.
-        fold: the only fold whose members predict it; None for all members of all generations.
+        fold: the only fold whose members predict it, since the others were trained on it, and what is fitted
+            is fitted without it; None for all members of all generations.
         corrupted: whether the scan is corrupted first, see `lib.corruptions`.
     """
 
@@ -66,7 +67,8 @@ class StatisticsRun:
                 if not ensembles or fold != job.fold:
                     ensembles, fold = self._load(job.fold), job.fold
                 truth = _read_truth(job, self._comparison.served.task)
-                write_statistics(path, reduce_scan(ensembles, self._part(job.fold), truth))
+                comparison = self._comparison if job.fold is None else self._comparison.without(job.scan.name)
+                write_statistics(path, reduce_scan(ensembles, comparison, truth))
             paths.append(path)
             progress(stage, number, len(jobs))
         return paths

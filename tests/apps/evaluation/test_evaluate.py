@@ -17,7 +17,8 @@ from tests.lib.tiny_training import tree
 
 _CALIBRATED = {"votes", "votes_fold_vote", "soft", "single", "single_isotonic", "vote_mean", "softmax"}
 _HEATMAPS = _CALIBRATED | {"dropout_votes", "dropout_softmax"}
-_ESTIMATES = _HEATMAPS | {"pairwise_dice", "entropy", "constant"}
+_ON_SERVED = {"dropout_votes_on_served", "dropout_softmax_on_served"}
+_ESTIMATES = _HEATMAPS | _ON_SERVED | {"pairwise_dice", "entropy", "constant"}
 
 
 def figures_in(value: Any) -> list[dict[str, float | None]]:
@@ -68,7 +69,8 @@ def test_metrics_hold_every_heatmap_and_estimate_with_intervals(judged: Judged) 
     figures = figures_in({key: metrics[key] for key in ("dice", "heatmaps", "estimates", "seconds_per_scan")})
     known = [figure for figure in figures if figure["value"] is not None]
     assert len(known) > 100
-    assert all(figure["low"] <= figure["high"] for figure in known)
+    # Three scans are too few for intervals.
+    assert all(figure["low"] is figure["high"] is None for figure in known)
 
 
 def test_all_heatmaps_are_judged_on_the_same_voxels(judged: Judged) -> None:
@@ -82,15 +84,14 @@ def test_the_figures_follow_from_the_scans(judged: Judged) -> None:
     metrics = judged.metrics
     scans = metrics["by_scan"]
     assert [scan["scan"] for scan in scans] == [files.name for files in judged.studies.unlabelled]
-    for name in ("votes", "dropout_votes"):
+    for name in ("votes", "dropout_votes", "dropout_votes_on_served"):
         method = "dropout" if name == "dropout_votes" else "calibrated"
         errors = [scan["estimates"][name]["lesion"] - scan["true_dsc"][method]["lesion"] for scan in scans]
         figures = metrics["estimates"][name]["lesion"]
         assert figures["mae"]["value"] == pytest.approx(sum(map(abs, errors)) / 3)
         assert figures["bias"]["value"] == pytest.approx(sum(errors) / 3)
-    assert {scan["estimates"]["constant"]["lesion"] for scan in scans} == {
-        judged.workspace.generation().metrics["dice"]["lesion"]
-    }
+    expected = judged.workspace.generation().metrics["dice"]["lesion"]
+    assert all(scan["estimates"]["constant"]["lesion"] == pytest.approx(expected, abs=1e-5) for scan in scans)
 
 
 def test_a_second_run_predicts_nothing_and_says_the_same(
@@ -114,7 +115,7 @@ def test_the_report_needs_nothing_beside_it_and_holds_the_figures(judged: Judged
     assert len(sources) == 3
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert judged.metrics["generation"] in page
-    assert f"{100 * judged.metrics['dice']['lesion']['mean']['value']:.1f} (" in page
+    assert f"<td>{100 * judged.metrics['dice']['lesion']['mean']['value']:.1f}</td>" in page
     for name in judged.metrics["estimates"]:
         assert f"<td>{name}</td>" in page
     for name in ("calibration_curves", "estimated_dsc", "heatmaps"):
@@ -166,3 +167,17 @@ def test_a_label_of_another_grid_is_named_and_writes_no_metrics(
     assert run(arguments) == 2
     assert f"labelsTr/{scan.name}.nii.gz" in capsys.readouterr().err
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_the_fast_mode_is_judged_like_any_other(judged: Judged, tmp_path: Path) -> None:
+    """One network a fold: out of fold there is one member, which has nobody to disagree with."""
+    task = tmp_path / "single.yaml"
+    task.write_text(judged.studies.task.read_text() + "heatmap: single\n")
+    studies = ["--studies", str(judged.studies.folder), "--workspace", str(tmp_path / "workspace"), "--device", "cpu"]
+    assert run(["train", *studies, "--task", str(task)]) == 0
+    assert run([*judged.arguments(tmp_path / "out"), "--workspace", str(tmp_path / "workspace")]) == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["default_heatmap"] == "single"
+    assert metrics["out_of_fold_scans"] == 4
+    assert metrics["estimates"]["single"]["lesion"]["mae"]["value"] is not None
+    assert metrics["estimates"]["pairwise_dice"]["lesion"]["mae"]["value"] is not None

@@ -64,6 +64,21 @@ def test_the_baseline_is_judged_by_its_own_prediction(
     assert statistics.true_dsc["dropout"] == pytest.approx([dice])
 
 
+def test_a_baseline_is_asked_about_the_served_prediction_as_well(
+    statistics: ScanStatistics, ensembles: dict[Method, Ensemble], truth: Truth
+) -> None:
+    served, dropout = (
+        ensembles[method].predict(truth.scan, truth.region) for method in (Method.CALIBRATED, Method.DROPOUT)
+    )
+    (expected,) = estimated_dsc(
+        dropout.heatmap,
+        served.segmentation,
+        voxel_volume=float(np.prod(truth.scan.spacing)),
+        typical_volumes=ensembles[Method.CALIBRATED].generation.typical_volumes,
+    )
+    assert statistics.estimates["dropout_votes_on_served"] == pytest.approx([expected], abs=1e-6)
+
+
 def test_votes_are_counted_inside_the_label_and_outside(statistics: ScanStatistics, truth: Truth) -> None:
     labelled = np.count_nonzero(truth.label)
     for ((true, union, union_true, intersection, intersection_true),) in statistics.votes.values():

@@ -10,8 +10,10 @@ import pytest
 from apps.calibrated_ensemble.evaluation import statistics_run
 from apps.calibrated_ensemble.evaluation.chosen_scans import choose_scans
 from apps.calibrated_ensemble.evaluation.compared_heatmaps import Comparison
+from apps.calibrated_ensemble.evaluation.scan_statistics import ScanStatistics
 from apps.calibrated_ensemble.evaluation.statistics_files import read_statistics
 from apps.calibrated_ensemble.evaluation.statistics_run import ScanJob, StatisticsRun
+from lib.calibrations.votes import Votes
 from lib.progress import silent
 from tests.apps.evaluation.conftest import Judged
 
@@ -81,6 +83,33 @@ def test_out_of_fold_scans_are_predicted_by_the_served_generation_alone(
     *_, out_of_fold = map(read_statistics, run.files(jobs, stage="", progress=silent))
     assert set(out_of_fold.true_dsc) == {"calibrated"}
     assert not [name for name in out_of_fold.estimates if name.startswith("dropout")]
+
+
+def test_what_judges_an_out_of_fold_scan_is_fitted_without_it(
+    comparison: Comparison, jobs: list[ScanJob], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compared: list[Comparison] = []
+
+    def noted(ensembles: object, part: Comparison, truth: object) -> ScanStatistics:
+        compared.append(part)
+        return reduce_scan(ensembles, part, truth)
+
+    reduce_scan = statistics_run.reduce_scan
+    monkeypatch.setattr(statistics_run, "reduce_scan", noted)
+    job = next(job for job in jobs if job.fold is not None)
+    StatisticsRun(comparison, tmp_path, device="cpu").files([jobs[0], job], stage="", progress=silent)
+    served = comparison.served
+    others = [scan for scan in served.metrics["dice_by_scan"] if scan != job.scan.name]
+    assert len(others) == 3
+    total = served.findings.statistics
+    own = [total - served.statistics_without(scan) for scan in others]
+    expected = Votes.fit(own[0] + own[1] + own[2], served.task)
+    calibrations = [part.heatmaps["votes"].calibration for part in compared]
+    assert calibrations[0] == served.calibration
+    assert isinstance(calibrations[1], Votes)
+    np.testing.assert_allclose(calibrations[1].coefficients, expected.coefficients, atol=1e-9)
+    assert calibrations[1] != served.calibration
+    assert list(compared[1].heatmaps) == list(comparison.served_alone().heatmaps)
 
 
 def test_progress_is_told_of_every_scan(judged: Judged, comparison: Comparison, jobs: list[ScanJob]) -> None:

@@ -15,7 +15,7 @@ def a_candidate(rng: np.random.Generator) -> Candidate:
 
 
 def a_round(seed: int, strategy: Strategy, number: int, *, shift: float = 0.0, last: int = 2) -> Round:
-    """A round of five test scans; strategies differ by their shift alone."""
+    """A round of eight test scans; strategies differ by their shift alone."""
     rng = np.random.default_rng([seed, number])
     names = [f"scan_{index}" for index in range(9)]
     return Round(
@@ -24,7 +24,7 @@ def a_round(seed: int, strategy: Strategy, number: int, *, shift: float = 0.0, l
         number=number,
         labelled=tuple(f"labelled_{index}" for index in range(4 + 2 * number)),
         folds={},
-        test_dsc={f"test_{index}": tuple(rng.uniform(0, 0.9, 2) + shift) for index in range(5)},
+        test_dsc={f"test_{index}": tuple(rng.uniform(0, 0.9, 2) + shift) for index in range(8)},
         candidates={name: a_candidate(rng) for name in names} if number < last else {},
         chosen=("scan_3", "scan_7") if number < last else (),
         mutual_distances=(0.5, 0.7) if number < last else (),

@@ -22,20 +22,20 @@ def test_what_is_undefined_is_null_and_shown_as_a_dash(rounds: list[Round]) -> N
     assert results["strategies"]["random"]["choice"]["rank_correlation"] is None
     assert results["strategies"]["random"]["choice"]["mutual_distance"] is None
     json.dumps(results, allow_nan=False)
-    assert tables(results)[-1].rows[0].count("-") == 2
+    assert tables(results, "heatmap votes")[-1].rows[0].count("-") == 2
 
 
 def test_tables_hold_a_row_for_each_strategy_and_a_column_for_each_round(rounds: list[Round], tmp_path: Path) -> None:
     results = summarise(rounds, CLASSES)
-    made = tables(results)
-    dsc, difference, choice = made
+    made = tables(results, "heatmap votes")
+    dsc, difference, _ = made
     assert [row[0] for row in dsc.rows] == ["least_certain", "random"]
     assert dsc.columns[1:] == ("4 labels", "6 labels", "8 labels", "along the curve")
-    assert difference.rows == (("least_certain", *["+5.0 [+5.0, +5.0]"] * 4),)
+    assert difference.rows == (("least_certain", *["+5.0 [+5.0, +5.0]"] * 4, "+5.0, +5.0, +5.0"),)
     assert all(len(row) == len(table.columns) for table in made for row in table.rows)
     write_tables(tmp_path / "table.md", made)
     lines = (tmp_path / "table.md").read_text().splitlines()
-    assert {line.count("|") for line in lines if line.startswith("| ")} == {6, len(choice.columns) + 1}
+    assert {line.count("|") for line in lines if line.startswith("| ")} == {len(table.columns) + 1 for table in made}
 
 
 def test_the_drawing_is_a_picture(rounds: list[Round], tmp_path: Path) -> None:
@@ -45,5 +45,5 @@ def test_the_drawing_is_a_picture(rounds: list[Round], tmp_path: Path) -> None:
 
 def test_without_random_choice_there_is_no_table_of_differences(rounds: list[Round], tmp_path: Path) -> None:
     results = summarise([one for one in rounds if one.strategy is Strategy.LEAST_CERTAIN], CLASSES)
-    assert [table.title.split()[0] for table in tables(results)] == ["Test", "What"]
+    assert [table.title.split()[0] for table in tables(results, "heatmap votes")] == ["Test", "What"]
     draw_curves(tmp_path / "curve.png", results)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def test_made_up_scans_need_no_data_and_cross_validation_judges_all_of_them(tmp_
 
 
 def test_tables_have_a_row_for_each_estimate(done: Done) -> None:
-    metrics = done.found["clean"]
+    metrics = deepcopy(done.found["clean"])
+    metrics["estimates"]["votes"]["lesion"]["mae"] |= {"low": 0.01, "high": 0.2}
     lines = tables("balls", "clean", metrics).splitlines()
     rows = [line for line in lines if line.startswith("| ") and not line.startswith("| |")]
     assert len(rows) == len(metrics["estimates"])
