@@ -1,5 +1,6 @@
 """Writing that is either complete or did not happen."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lib.errors import InputError
+
+# A full disk is reported with the name of what was read as well.
+_OF_READING = {errno.ENOENT, errno.EACCES, errno.EISDIR, errno.EIO}
 
 
 @contextmanager
@@ -40,9 +44,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"{path}: could not be written ({error.strerror or error}); free some space or choose another folder"
-        ) from error
+        raise InputError(_explained(error, path)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -81,12 +83,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
         _flush(path.parent)
     except OSError as error:
-        raise InputError(
-            f"{path}: could not be written ({error.strerror or error}); free some space or choose another folder"
-        ) from error
+        raise InputError(_explained(error, path)) from error
     finally:
         if temporary is not None and temporary.exists():
             shutil.rmtree(temporary)
+
+
+def _explained(error: OSError, path: Path) -> str:
+    """What went wrong in writing to `path`, or in reading what was to be written there."""
+    reason = error.strerror or error
+    if error.errno in _OF_READING and error.filename and not Path(error.filename).is_relative_to(path.parent):
+        return f"{error.filename}: cannot be read ({reason}), so that {path} is not written"
+    return f"{path}: could not be written ({reason}); free some space or choose another folder"
 
 
 def _flush(path: Path) -> None:

@@ -14,6 +14,7 @@ from lib.onednn import use_onednn
 from lib.plan import Plan
 from lib.prepared_scans import PreparedScan
 from lib.progress import Progress
+from lib.recipe import RECIPE
 from lib.task import Task
 from lib.training import STAGES, Stage, stage_iterations, train_stage
 
@@ -184,6 +185,7 @@ class CrossValidation:
         neutral = (0.0,) * len(weight)
         base = digest_settings(
             {
+                "recipe": RECIPE,
                 "scans": [scan.digest for scan in fold.training],
                 "labels": list(self.task.labels.items()),
                 "plan": self.plan.model_dump(mode="json", exclude={"window_size"}),

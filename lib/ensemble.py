@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -22,10 +21,8 @@ from lib.method import Method
 from lib.network import build_network
 from lib.onednn import use_onednn
 from lib.preprocessing import Preprocessing
+from lib.single_core_threads import single_core_threads
 from lib.volume import Volume
-
-# Every one of them holds the activations of a window.
-_MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -60,13 +57,7 @@ class Ensemble:
         self.preprocessing = Preprocessing(generation.plan)
         task = generation.task
         # One member a core is faster than one member on all cores (benchmarks/heatmap_speed.py).
-        self._threads = (
-            ThreadPoolExecutor(
-                min(torch.get_num_threads(), _MOST_THREADS), initializer=torch.set_num_threads, initargs=(1,)
-            )
-            if self._device.type == "cpu"
-            else None
-        )
+        self._threads = single_core_threads() if self._device.type == "cpu" else None
         self._members = [
             [self._load(fold, offset) for offset in range(len(task.offsets))] for fold in range(task.fold_count)
         ]
@@ -111,14 +102,18 @@ class Ensemble:
         outputs = self._run(tensor, [member for members in by_offset for member in members])
         segmentations, joint_segmentations, member_softmax = [], [], []
         for offset, members in zip(offsets, by_offset, strict=True):
-            softmax = torch.stack(list(itertools.islice(outputs, len(members))))
-            segmentations.append(_class_indices(softmax))
+            by_fold, kept = [], []
+            for softmax in itertools.islice(outputs, len(members)):
+                by_fold.append(_class_indices(softmax))
+                if offset == 0.0 or extras:
+                    kept.append(softmax)
+            segmentations.append(np.stack(by_fold))
             if offset == 0.0:
-                served = softmax.cpu().numpy()
+                served = torch.stack(kept).cpu().numpy()
             if extras:
-                mean = softmax.mean(dim=0)
+                mean = torch.stack(kept).mean(dim=0)
                 if Extra.JOINT_SEGMENTATIONS in extras:
-                    joint_segmentations.append(_class_indices(mean[None])[0])
+                    joint_segmentations.append(_class_indices(mean))
                 if Extra.MEMBER_SOFTMAX in extras:
                     member_softmax.append(mean[1:].cpu().numpy())
         return MemberOutputs(
@@ -149,5 +144,5 @@ class Ensemble:
 
 
 def _class_indices(softmax: torch.Tensor) -> np.ndarray:
-    """Give the class with the largest softmax, uint8 (F, x, y, z), of softmax (F, C + 1, x, y, z)."""
-    return softmax.argmax(dim=1).to(torch.uint8).cpu().numpy()
+    """Give the class with the largest softmax, uint8 (x, y, z), of softmax (C + 1, x, y, z)."""
+    return softmax.argmax(dim=0).to(torch.uint8).cpu().numpy()

@@ -21,6 +21,7 @@ from lib.method import Method
 from lib.out_of_fold import ScanEvaluation, evaluate_out_of_fold, mean_dice, sum_statistics
 from lib.prepared_scans import remove_unused_scans
 from lib.progress import Progress, silent
+from lib.recipe import RECIPE
 from lib.studies import LabelledScan
 from lib.task import Task
 from lib.workspace import Workspace
@@ -130,7 +131,9 @@ def _train_and_publish(
         members=members,
         evaluations={evaluation.name: evaluation.file for evaluation in evaluations},
     )
-    MemberStore(workspace.members).remove_unused()
+    store = MemberStore(workspace.members)
+    store.mark_used(path for paths in members for path in paths)
+    store.remove_unused()
     remove_unused_scans(workspace.prepared_scans, state.scans)
     return generation
 
@@ -164,6 +167,7 @@ def _remove_damaged(workspace: Workspace, key: str) -> None:
 def _generation_key(task: Task, state: LabelState, method: Method) -> str:
     return digest_settings(
         {
+            "recipe": RECIPE,
             "method": method,
             "task": task.model_dump(mode="json"),
             "plan": state.plan.model_dump(mode="json"),

@@ -99,11 +99,6 @@ class Fingerprint(BaseModel):
             ),
         )
 
-    @property
-    def median_shape(self) -> tuple[int, int, int]:
-        """Median number of voxels at the median spacing."""
-        return shape_at(self.median_extent, self.median_spacing)
-
 
 def fingerprint_scan(scan: Volume, label: Volume, task: Task) -> ScanFingerprint:
     """Fingerprint one labelled scan.

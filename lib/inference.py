@@ -17,7 +17,7 @@ _WINDOW_BATCH = 2
 def predict_logits(member: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, *, plan: Plan) -> torch.Tensor:
     """Run a member over a preprocessed scan in overlapping windows, weighted by a Gaussian.
 
-    In bfloat16 where the device has it, so that what is calibrated is what is served.
+    In bfloat16 where the device has it, in cross-validation as when it is served.
 
     Args:
         member: from windows (n, 1, *window) to logits (n, C + 1, *window).

@@ -65,7 +65,8 @@ def read_label_state(task: Task, scans: Sequence[LabelledScan], workspace: Works
     for number, scan in enumerate(scans, 1):
         try:
             image, label, region = read_labelled_scan(scan, task)
-        except InputError as error:
+            digest = digest_labelled_scan(scan)
+        except (InputError, FileNotFoundError) as error:
             logger.warning("Left out of training: %s", error)
             left_out[scan.name] = str(error)
         else:
@@ -73,7 +74,7 @@ def read_label_state(task: Task, scans: Sequence[LabelledScan], workspace: Works
                 logger.warning("%s: has no region mask labels/%s; it is used whole", scan.name, task.region)
             inside = label.array if region is None else label.array * region.array
             fingerprints.append(fingerprint_scan(image, Volume(inside, label.affine), task))
-            digests[scan] = digest_labelled_scan(scan)
+            digests[scan] = digest
         progress("reading", number, 2 * len(scans))
     if not digests:
         raise InputError(
@@ -86,7 +87,25 @@ def read_label_state(task: Task, scans: Sequence[LabelledScan], workspace: Works
     folds = assign_folds(patients, fold_count=task.fold_count, previous=previous, seed=task.seed)
     workspace.write_folds(previous | folds, task.fold_count)
     prepared = []
-    for scan, digest in digests.items():
-        prepared.append(prepare_scan(scan, task=task, plan=plan, digest=digest, folder=workspace.prepared_scans))
-        progress("reading", len(scans) + len(prepared), len(scans) + len(digests))
+    for number, (scan, digest) in enumerate(digests.items(), 1):
+        try:
+            prepared.append(prepare_scan(scan, task=task, plan=plan, digest=digest, folder=workspace.prepared_scans))
+        except (InputError, FileNotFoundError) as error:
+            # An annotator may have corrected the label since it was read for the first time.
+            if not _changed(scan, digest):
+                raise
+            logger.warning("Left out of training: %s", error)
+            left_out[scan.name] = str(error)
+        progress("reading", len(scans) + number, len(scans) + len(digests))
+    kept = {scan.patient for scan in prepared}
+    folds = {patient: fold for patient, fold in folds.items() if patient in kept}
+    if len(set(folds.values())) < task.fold_count:
+        raise InputError(f"labels: changed while they were read ({next(iter(left_out.values()))}); train again")
     return LabelState(plan, fingerprint.typical_volumes, tuple(prepared), folds, left_out)
+
+
+def _changed(scan: LabelledScan, digest: str) -> bool:
+    try:
+        return digest_labelled_scan(scan) != digest
+    except FileNotFoundError:
+        return True

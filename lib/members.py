@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,13 @@ class MemberStore:
                 if path.samefile(file):
                     path.unlink()
 
+    def mark_used(self, files: Iterable[Path]) -> None:
+        """Keep checkpoints for another thirty days."""
+        for file in files:
+            os.utime(file)
+
     def remove_unused(self) -> None:
-        """Remove checkpoints that nothing loaded for thirty days; generations keep their own."""
+        """Remove checkpoints that nothing used for thirty days; generations keep their own."""
         for path in self._folder.glob("*.pt"):
             if time.time() - path.stat().st_mtime > _UNUSED_SECONDS:
                 path.unlink()

@@ -1,6 +1,9 @@
 """What members make of the scans that they were not trained on."""
 
 import io
+import logging
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -14,11 +17,14 @@ from monai.networks.utils import one_hot
 
 from lib.atomic import atomic_path
 from lib.cross_validation import CrossValidation, LossWeight
+from lib.devices import computes_bfloat16
 from lib.digest import digest_settings
 from lib.inference import predict_logits
 from lib.out_of_fold_statistics import OutOfFoldStatistics, reduce_outputs
 from lib.prepared_scans import PreparedScan
 from lib.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,9 @@ def evaluate_out_of_fold(
         members: list[torch.nn.Module] = []
         keys = [cross_validation.member_key(fold, weight) for weight in weights]
         for scan in fold.validation:
-            path = folder / f"{digest_settings([keys, served, window, scan.digest])[:40]}.npz"
-            if not path.exists():
+            precision = computes_bfloat16(cross_validation.device)
+            path = folder / f"{digest_settings([keys, served, window, precision, scan.digest])[:40]}.npz"
+            if not _is_whole(path):
                 members = members or [cross_validation.load(fold, weight) for weight in weights]
                 dice, statistics = _evaluate(members, scan, served=served, cross_validation=cross_validation)
                 _write(path, dice, statistics)
@@ -101,18 +108,19 @@ def _evaluate(
     cross_validation: CrossValidation,
 ) -> tuple[np.ndarray, OutOfFoldStatistics]:
     image = torch.from_numpy(np.array(scan.image))[None].to(cross_validation.device)
-    softmax, segmentations = [], []
-    for member in members:
+    class_count = len(cross_validation.task.labels)
+    voted = np.empty((len(members), *scan.image.shape), np.uint8)
+    softmax = np.empty((len(members), class_count, *scan.image.shape), np.float32)
+    for number, member in enumerate(members):
         logits = predict_logits(member, image, plan=cross_validation.plan)
-        segmentations.append(logits.argmax(dim=0).to(torch.uint8).cpu().numpy())
-        softmax.append(logits.softmax(dim=0)[1:].cpu().numpy())
-    label, voted = np.array(scan.label), np.stack(segmentations)
+        voted[number] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+        softmax[number] = logits.softmax(dim=0)[1:].cpu().numpy()
+    label = np.array(scan.label)
     region = None if scan.region is None else np.array(scan.region)
     if region is not None:
         label, voted = label * region, voted * region
-    class_count = len(cross_validation.task.labels)
     dice = np.stack([dice_per_class(one, label, class_count=class_count) for one in voted])
-    return dice, reduce_outputs(np.stack(softmax), voted, label, served=served, region=region)
+    return dice, reduce_outputs(softmax, voted, label, served=served, region=region)
 
 
 def dice_per_class(segmentation: np.ndarray, label: np.ndarray, *, class_count: int) -> np.ndarray:
@@ -126,11 +134,25 @@ def dice_per_class(segmentation: np.ndarray, label: np.ndarray, *, class_count: 
     Returns:
         float64 (C,), 0..1; NaN where a class is in neither.
     """
-    both = torch.from_numpy(np.stack([segmentation, label]).astype(np.int64))[:, None]
+    # What is background in both changes no DSC, and is nearly all of a scan.
+    places = np.flatnonzero(np.maximum(segmentation, label))
+    both = torch.from_numpy(np.stack([one.ravel()[places] for one in (segmentation, label)]).astype(np.int64))[:, None]
     hot = one_hot(both, num_classes=class_count + 1)
     dice = compute_dice(hot[:1], hot[1:], include_background=False, ignore_empty=False)[0].double().numpy()
     empty = ~hot[:, 1:].flatten(2).any(dim=2).any(dim=0).numpy()
     return np.where(empty, np.nan, dice)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the evaluation is there; one that is damaged is to be made again."""
+    if not path.exists():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        logger.warning("%s: is damaged; it is made again", path)
+        return False
 
 
 def _write(path: Path, dice: np.ndarray, statistics: OutOfFoldStatistics) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lib.atomic import atomic_folder
 from lib.digest import digest_file, digest_settings
+from lib.errors import InputError
 from lib.plan import Plan
 from lib.preprocessing import Preprocessing
 from lib.segmentation import class_indices
@@ -58,7 +59,13 @@ class PreparedScan:
         return self._load("centres")
 
     def _load(self, name: str) -> np.ndarray:
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        path = self.folder / f"{name}.npy"
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(
+                f"{path}: cannot be read ({error}); remove the folder {self.folder}, then train again"
+            ) from error
 
 
 def read_labelled_scan(scan: LabelledScan, task: Task) -> tuple[Volume, Volume, Volume | None]:
@@ -101,7 +108,7 @@ def prepare_scan(scan: LabelledScan, *, task: Task, plan: Plan, digest: str, fol
         folder: where prepared scans are kept.
 
     Raises:
-        InputError: see `read_labelled_scan`.
+        InputError: see `read_labelled_scan`, or the files are no longer those of the digest.
     """
     settings = plan.model_dump(mode="json", include={"spacing", "intensity"})
     key = digest_settings([digest, settings, list(task.labels.items())])
@@ -114,6 +121,8 @@ def prepare_scan(scan: LabelledScan, *, task: Task, plan: Plan, digest: str, fol
         arrays = {"image": prepared.numpy()[0], "label": preprocessing.label(classes, like=prepared).numpy()}
         if region is not None:
             arrays["region"] = preprocessing.region(region, like=prepared).numpy()
+        if digest_labelled_scan(scan) != digest:
+            raise InputError(f"{scan.label}: it, its scan or its region changed while it was read")
         arrays["centres"] = _choose_centres(arrays["label"], arrays.get("region"), seed=int(key[:8], 16))
         _write_arrays(arrays, target)
     return PreparedScan(scan.name, scan.patient, digest, target)

@@ -91,11 +91,19 @@ class Workspace:
         write_text(self._current, generation.id)
 
     def read_folds(self, fold_count: int) -> dict[str, int]:
-        """Folds that patients were given before, empty when there were none or another number of folds."""
+        """Folds that patients were given before, empty when there were none or another number of folds.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         try:
             stored = json.loads(self._folds.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
+        except ValueError as error:
+            raise InputError(
+                f"{self._folds}: cannot be read ({error}); put back a copy, or remove it and all is trained again"
+            ) from error
         return stored["patients"] if stored["fold_count"] == fold_count else {}
 
     def write_folds(self, patients: dict[str, int], fold_count: int) -> None:
@@ -110,6 +118,13 @@ class Workspace:
                     shutil.rmtree(path)
                 else:
                     path.unlink()
+
+    @contextmanager
+    def scoring_lock(self) -> Iterator[None]:
+        """Wait for the right to score, so that no scan is predicted by two runs at once."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.root / "scoring.lock"):
+            yield
 
     @contextmanager
     def training_lock(self) -> Iterator[None]:

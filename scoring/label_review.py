@@ -18,13 +18,11 @@ class LabelReview:
         refused: why it cannot be learned from and what to do; None when it can.
         warnings: what a second look is worth, one line each.
         voxels: number of voxels of each class, by its name; empty when refused.
-        volumes: cubic millimetres of each class, by its name; empty when refused.
     """
 
     refused: str | None = None
     warnings: tuple[str, ...] = ()
     voxels: dict[str, int] = field(default_factory=dict)
-    volumes: dict[str, float] = field(default_factory=dict)
 
 
 def review_label(label_path: Path, scan_path: Path, task: Task) -> LabelReview:
@@ -44,7 +42,6 @@ def review_label(label_path: Path, scan_path: Path, task: Task) -> LabelReview:
         label = read_label(label_path, values=task.labels.values(), scan=scan)
     except InputError as error:
         return LabelReview(refused=str(error))
-    voxel_volume = label.voxel_volume
     voxels = {name: int(np.count_nonzero(label.array == value)) for name, value in task.labels.items()}
     warnings = []
     if not any(voxels.values()):
@@ -52,8 +49,4 @@ def review_label(label_path: Path, scan_path: Path, task: Task) -> LabelReview:
             f"{label_path}: holds no foreground ({', '.join(task.classes)}); "
             "if the scan shows any, draw it and submit again"
         )
-    return LabelReview(
-        warnings=tuple(warnings),
-        voxels=voxels,
-        volumes={name: count * voxel_volume for name, count in voxels.items()},
-    )
+    return LabelReview(warnings=tuple(warnings), voxels=voxels)

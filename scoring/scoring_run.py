@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 from sqlalchemy import Engine
 
 from lib.errors import InputError, UnreachableError
@@ -114,9 +115,10 @@ def score_scans(
     """Score the scans that have no score for the generation of the ensemble.
 
     Each score is committed on its own: a run that is killed loses the scan it was at, and the next
-    one goes on there. Two runs at once share the work. A scan that cannot be read, fetched or
+    one goes on there. A scan that cannot be read, fetched or
     predicted is recorded with the reason; the rest goes on, and a run that starts
-    `retry_seconds` later tries it again, so that a repaired file is picked up.
+    `retry_seconds` later tries it again, so that a repaired file is picked up. One for which the memory
+    is too small just now is not recorded: the next run tries it again.
 
     Args:
         engine: from `open_database`.
@@ -152,7 +154,8 @@ def score_scans(
                 if not isinstance(error, InputError):
                     logger.exception("Scan %s could not be scored", scan.name)
                 reason = _reason(error)
-                record_failure(engine, scan.name, generation.id, reason, seconds=time.perf_counter() - began)
+                if not isinstance(error, MemoryError | torch.OutOfMemoryError):
+                    record_failure(engine, scan.name, generation.id, reason, seconds=time.perf_counter() - began)
                 failed.append((scan.name, reason))
             else:
                 seconds = time.perf_counter() - began

@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-from filelock import FileLock
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from sqlalchemy import Engine
@@ -83,7 +82,7 @@ def score_unlabelled(
         UnreachableError: the PACS does not answer.
     """
     register.synchronise()
-    with FileLock(workspace.root / "scoring.lock"):
+    with workspace.scoring_lock():
         while (current := workspace.current()) is not None:
             ensemble = Ensemble(workspace.generation(), device=device)
             keeps = store_heatmaps and isinstance(datastore, PacsStudies)

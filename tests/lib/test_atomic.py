@@ -1,11 +1,13 @@
 """What is written is whole or not there."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,3 +170,11 @@ def test_a_published_folder_is_never_written_again(tmp_path: Path) -> None:
         (folder / "file").write_text("second")
     assert (tmp_path / "one" / "file").read_text() == "first"
     assert [file.name for file in tmp_path.iterdir()] == ["one"]
+
+
+@pytest.mark.parametrize("write", [atomic_path, atomic_folder])
+def test_what_cannot_be_read_is_not_taken_for_what_cannot_be_written(tmp_path: Path, write: Any) -> None:
+    source, target = tmp_path / "in" / "missing.nii.gz", tmp_path / "out" / "copy.nii.gz"
+    with pytest.raises(InputError, match=r"^.*in/missing.nii.gz: cannot be read \(No such file"), write(target) as path:
+        shutil.copyfile(source, path)
+    assert not target.exists()

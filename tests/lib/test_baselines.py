@@ -173,10 +173,10 @@ def test_the_workspace_finds_the_newest_baselines_with_the_labels_of_the_current
 ) -> None:
     workspace = copied.workspace
     assert workspace.baselines() == {}
-    dropout = train(quick(), copied.scans, workspace, Method.DROPOUT)
+    dropout = train(copied.task, copied.scans, workspace, Method.DROPOUT)
     assert {method: one.id for method, one in workspace.baselines().items()} == {Method.DROPOUT: dropout.id}
-    # Another schedule, published later: the clock of the folder's name may not have moved on.
-    newer = train(quick(seed=1), copied.scans, workspace, Method.DROPOUT)
+    # Another seed, published later: the clock of the folder's name may not have moved on.
+    newer = train(copied.task.model_copy(update={"seed": 1}), copied.scans, workspace, Method.DROPOUT)
     later = newer.path.with_name(f"99990101T000000-{newer.key[:8]}")
     newer.path.rename(later)
     assert workspace.baselines()[Method.DROPOUT].path == later
@@ -186,6 +186,12 @@ def test_the_workspace_finds_the_newest_baselines_with_the_labels_of_the_current
     # With fewer labels it is no match.
     train(copied.task, copied.scans[1:], workspace, Method.CALIBRATED)
     assert workspace.baselines() == {}
+
+
+def test_a_baseline_of_another_schedule_is_no_match(copied: Trained, caplog: pytest.LogCaptureFixture) -> None:
+    train(quick(), copied.scans, copied.workspace, Method.DROPOUT)
+    assert copied.workspace.baselines() == {}
+    assert "was trained with other settings than the model" in caplog.text
 
 
 def test_a_baseline_of_a_renamed_class_is_no_match(copied: Trained) -> None:

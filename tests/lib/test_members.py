@@ -124,3 +124,14 @@ def test_a_key_depends_on_all_parts_up_to_its_own(first: list[int], second: list
         assert (one == other) is (first[: number + 1] == second[: number + 1])
     assert not set(chain_keys("base", first)) & set(chain_keys("other", first))
     assert len(set(chain_keys("base", first))) == len(first)
+
+
+def test_a_checkpoint_that_is_marked_as_used_stays(tmp_path: Path) -> None:
+    store = MemberStore(tmp_path)
+    for key in (KEY, OTHER):
+        store.save(key, a_network())
+        os.utime(store.path(key), (0, 0))
+    store.mark_used([store.path(KEY)])
+    store.remove_unused()
+    assert store.has(KEY)
+    assert not store.has(OTHER)

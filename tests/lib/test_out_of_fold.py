@@ -10,6 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from monai.metrics import compute_dice
+from monai.networks.utils import one_hot
 
 from lib.cross_validation import CrossValidation, Fold, split_folds
 from lib.inference import predict_logits
@@ -215,3 +217,29 @@ def test_the_mean_leaves_out_scans_without_the_class() -> None:
     dice = ([[0.5, np.nan]], [[1.0, np.nan]], [[np.nan, np.nan]])
     mean = mean_dice([ScanEvaluation("scan", 0, np.array(one), Path("nowhere")) for one in dice])
     np.testing.assert_array_equal(mean, [[0.75, np.nan]])
+
+
+def test_a_damaged_evaluation_is_made_again(
+    tmp_path: Path, small: CrossValidation, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = evaluate(small, tmp_path)
+    content = before[0].file.read_bytes()
+    # Some zeros in the middle, and a file that ends early.
+    before[0].file.write_bytes(content[:200] + bytes(20) + content[220:])
+    before[1].file.write_bytes(before[1].file.read_bytes()[:300])
+    again = evaluate(small, tmp_path)
+    for one, other in zip(before, again, strict=True):
+        assert one.file == other.file
+        np.testing.assert_array_equal(one.dice, other.dice)
+        assert f"{one.file}: is damaged" in caplog.text
+    assert before[0].file.read_bytes() == content
+
+
+def test_dice_is_monais_over_all_voxels() -> None:
+    segmentation, label = np.random.default_rng(0).integers(0, 4, (2, 6, 7, 8), dtype=np.uint8)
+    hot = [one_hot(torch.from_numpy(one.astype(np.int64))[None, None], num_classes=4) for one in (segmentation, label)]
+    expected = compute_dice(hot[0], hot[1], include_background=False)[0].numpy()
+    np.testing.assert_allclose(dice_per_class(segmentation, label, class_count=3), expected, rtol=1e-6)
+    nothing = np.zeros_like(label)
+    assert np.isnan(dice_per_class(nothing, nothing, class_count=3)).all()
+    assert dice_per_class(nothing, label, class_count=3).tolist() == [0, 0, 0]

@@ -168,3 +168,10 @@ def test_scans_of_older_states_are_removed(tmp_path: Path, phantoms: list[Phanto
     remove_unused_scans(tmp_path, [kept])
     assert list(tmp_path.iterdir()) == [kept.folder]
     assert not gone.folder.exists()
+
+
+def test_a_damaged_array_is_named_with_what_to_do(tmp_path: Path, scan: LabelledScan) -> None:
+    prepared = prepare(scan, tmp_path)
+    (prepared.folder / "image.npy").write_bytes(b"")
+    with pytest.raises(InputError, match=r"image.npy: cannot be read .*; remove the folder .*, then train again"):
+        _ = prepared.image

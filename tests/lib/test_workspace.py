@@ -1,5 +1,6 @@
 import threading
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -102,3 +103,26 @@ def test_what_killed_trainings_left_is_removed_and_nothing_else(copied: Trained)
     workspace.remove_leftovers()
     assert tree(workspace.root) == before
     Workspace(workspace.root / "new").remove_leftovers()
+
+
+def test_damaged_folds_are_named_with_what_to_do(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    (tmp_path / "folds.json").write_text('{"fold_count": 3, "pat')
+    with pytest.raises(InputError, match=r"folds.json: cannot be read .*; put back a copy"):
+        workspace.read_folds(3)
+
+
+def test_one_scoring_waits_for_the_other(tmp_path: Path) -> None:
+    workspace, order = Workspace(tmp_path / "new"), []
+
+    def score() -> None:
+        with Workspace(tmp_path / "new").scoring_lock():
+            order.append("second")
+
+    second = Thread(target=score)
+    with workspace.scoring_lock():
+        second.start()
+        second.join(timeout=0.3)
+        order.append("first")
+    second.join(timeout=10)
+    assert order == ["first", "second"]

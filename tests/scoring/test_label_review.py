@@ -37,7 +37,7 @@ def test_counts_voxels_and_volumes_of_a_good_label(tmp_path: Path, scan: Path, t
     array[:2, :2, :2] = 1
     array[4, 4, :3] = 4
     found = review(tmp_path, scan, task, array)
-    assert found == LabelReview(voxels={"organ": 8, "lesion": 3}, volumes={"organ": 8.0, "lesion": 3.0})
+    assert found == LabelReview(voxels={"organ": 8, "lesion": 3})
 
 
 def test_takes_whole_numbers_stored_as_floats(tmp_path: Path, scan: Path, task: Task) -> None:
@@ -51,7 +51,7 @@ def test_warns_of_an_empty_label(tmp_path: Path, scan: Path, task: Task) -> None
     assert found.refused is None
     assert len(found.warnings) == 1
     assert "holds no foreground (organ, lesion)" in found.warnings[0]
-    assert found.volumes == {"organ": 0.0, "lesion": 0.0}
+    assert found.voxels == {"organ": 0, "lesion": 0}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sqlalchemy import Engine, func, select
 
 from lib.errors import InputError
@@ -268,3 +269,16 @@ def test_a_run_that_is_killed_goes_on_where_it_was(engine: Engine, database: str
     assert (report.scored, report.skipped) == (COUNT - survived, survived)
     found = {line.scan: line.mean for line in ranking(engine, "g")}
     assert found == {f"scan_{number}": pytest.approx(expected(number), rel=1e-5) for number in range(COUNT)}
+
+
+@pytest.mark.parametrize("error", [MemoryError("too large"), torch.OutOfMemoryError("CUDA out of memory")])
+def test_a_shortage_of_memory_is_not_blamed_on_the_scan(engine: Engine, scans: list[Scan], error: Exception) -> None:
+    class Short(GreyValues):
+        def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:
+            if scan.array[0, 0, 0] < 3:
+                raise error
+            return super().predict(scan, region)
+
+    report = score_scans(engine, Short(), scans)
+    assert (report.scored, [name for name, _ in report.failed]) == (COUNT - 3, ["scan_0", "scan_1", "scan_2"])
+    assert score_scans(engine, GreyValues(), scans).scored == 3

@@ -87,7 +87,8 @@ def run_demo(
     trained = train(choice, settings, found)
     generation = choice.generation()
     ensemble = RememberingEnsemble(generation, device=choice.settings.device)
-    ranked = score_and_rank(choice.database(), ensemble, found)
+    with choice.existing_workspace().scoring_lock():
+        ranked = score_and_rank(choice.database(), ensemble, found)
     lines = _check(ensemble, found, ranked, material)
     picture = folder / ("demo.png" if studies is None else f"{material.studies.resolve().name}.png")
     drawn = _draw(picture, lines)

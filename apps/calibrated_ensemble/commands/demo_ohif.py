@@ -134,7 +134,7 @@ def _train_and_score(choice: Choice, url: str) -> dict[str, Any]:
     figures = train(choice, task, Studies(labelled=tuple(labelled_scans(datastore, task)), unlabelled=()))
     ScanRegister(datastore, engine).synchronise()
     ensemble = Ensemble(choice.generation(), device=choice.settings.device)
-    with TerminalProgress(messages) as progress:
+    with workspace.scoring_lock(), TerminalProgress(messages) as progress:
         report = score_scans(engine, ensemble, unlabelled_scans(datastore, task), progress=progress)
     failed = [{"scan": scan, "error": error} for scan, error in report.failed]
     return {"training": figures, "scored": report.scored, "failed": failed, "datastore": datastore.status()}

@@ -24,7 +24,9 @@ def run_rank(choice: Choice, *, as_json: bool) -> None:
     show_warnings()
     generation = choice.generation()
     studies = read_studies(choice.studies_folder(), generation.task)
-    ranked = score_and_rank(choice.database(), Ensemble(generation, device=choice.settings.device), studies)
+    ensemble = Ensemble(generation, device=choice.settings.device)
+    with choice.existing_workspace().scoring_lock():
+        ranked = score_and_rank(choice.database(), ensemble, studies)
     if as_json:
         print_json({"generation": generation.id, "ranking": [described(scan) for scan in ranked]})
         return
