@@ -134,7 +134,9 @@ def draw_curves(path: Path, results: Mapping[str, Any]) -> None:
         for axis, figures in ((curves, found["dsc"]), (differences, found["difference"])):
             if figures is None:
                 continue
-            value, low, high = (100 * np.array([figure[key] for figure in figures]) for key in ("value", "low", "high"))
+            value, low, high = (
+                100 * np.array([figure[key] for figure in figures], float) for key in ("value", "low", "high")
+            )
             # Side by side, so that no interval hides another.
             axis.errorbar(
                 counts + number * step,
@@ -158,8 +160,10 @@ def draw_curves(path: Path, results: Mapping[str, Any]) -> None:
 
 def _interval(figure: Figure, sign: str = "") -> str:
     value, low, high = (figure[key] for key in ("value", "low", "high"))
-    if value is None or low is None or high is None:
+    if value is None:
         return "-"
+    if low is None or high is None:
+        return f"{100 * value:{sign}.1f}"
     return f"{100 * value:{sign}.1f} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
 
 
