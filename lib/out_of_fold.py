@@ -70,19 +70,19 @@ def evaluate_out_of_fold(
     """
     total = sum(len(fold.validation) for fold in cross_validation.folds)
     window = cross_validation.plan.window_size
+    precision = computes_bfloat16(cross_validation.device)
     evaluations: list[ScanEvaluation] = []
     for fold in cross_validation.folds:
         members: list[torch.nn.Module] = []
         keys = [cross_validation.member_key(fold, weight) for weight in weights]
         for scan in fold.validation:
-            precision = computes_bfloat16(cross_validation.device)
             path = folder / f"{digest_settings([keys, served, window, precision, scan.digest])[:40]}.npz"
-            if not _is_whole(path):
+            dice = _kept_dice(path)
+            if dice is None:
                 members = members or [cross_validation.load(fold, weight) for weight in weights]
                 dice, statistics = _evaluate(members, scan, served=served, cross_validation=cross_validation)
                 _write(path, dice, statistics)
-            with np.load(path, allow_pickle=False) as stored:
-                evaluations.append(ScanEvaluation(scan.name, fold.number, stored["dice"], path))
+            evaluations.append(ScanEvaluation(scan.name, fold.number, dice, path))
             progress("cross-validation", len(evaluations), total)
     return evaluations
 
@@ -143,16 +143,16 @@ def dice_per_class(segmentation: np.ndarray, label: np.ndarray, *, class_count: 
     return np.where(empty, np.nan, dice)
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether the evaluation is there; one that is damaged is to be made again."""
+def _kept_dice(path: Path) -> np.ndarray | None:
+    """Read an evaluation whole and give its DSC; None where there is none, or a damaged one, to be made again."""
     if not path.exists():
-        return False
+        return None
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        logger.warning("%s: is damaged; it is made again", path)
-        return False
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)["dice"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        logger.warning("%s: is damaged (%s); it is made again", path, error)
+        return None
 
 
 def _write(path: Path, dice: np.ndarray, statistics: OutOfFoldStatistics) -> None:

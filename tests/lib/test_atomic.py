@@ -1,6 +1,5 @@
 """What is written is whole or not there."""
 
-import os
 import shutil
 import signal
 import stat
@@ -13,6 +12,7 @@ import pytest
 
 from lib.atomic import atomic_folder, atomic_path, write_text
 from lib.errors import InputError
+from tests.unprivileged import read_only_folder
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,14 +113,9 @@ def test_a_read_only_place_is_an_input_error() -> None:
         write_text(Path("/proc/self/note.txt"), "x")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind the superuser")
-def test_a_folder_without_permission_is_an_input_error(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
-    try:
-        with pytest.raises(InputError, match="Permission denied"):
-            write_text(tmp_path / "note.txt", "x")
-    finally:
-        tmp_path.chmod(0o755)
+def test_a_folder_without_permission_is_an_input_error() -> None:
+    with read_only_folder() as folder, pytest.raises(InputError, match="Permission denied"):
+        write_text(folder / "note.txt", "x")
 
 
 def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import os
 import sqlite3
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from lib.errors import InputError
 from scoring.database import open_database, reading, record_event, writing
 from scoring.scan_list import synchronise_scans
 from scoring.tables import events, information, scans
+from tests.unprivileged import read_only_folder
 
 
 def test_is_made_on_first_use_with_its_folder_and_found_again(tmp_path: Path) -> None:
@@ -79,11 +79,9 @@ def test_refuses_a_workspace_inside_a_file(tmp_path: Path) -> None:
         open_database(tmp_path / "file" / "database.sqlite")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a read-only folder")
-def test_refuses_a_folder_that_is_read_only(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(InputError, match="writable"):
-        open_database(tmp_path / "database.sqlite")
+def test_refuses_a_folder_that_is_read_only() -> None:
+    with read_only_folder() as folder, pytest.raises(InputError, match="writable"):
+        open_database(folder / "database.sqlite")
 
 
 def test_a_database_that_is_read_only_can_be_read_and_says_so_when_written(tmp_path: Path) -> None:
