@@ -1,6 +1,8 @@
 """`train`, `rank` and `predict` on phantoms, with a model that is trained in seconds."""
 
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -38,6 +40,18 @@ def test_training_again_gives_the_same_generation(trained: TinyStudies, capsys: 
     assert 0 <= again["dice"]["lesion"] <= 1
     assert run(train_arguments(trained)) == 0
     assert "Cross-validated" in capsys.readouterr().out
+
+
+def test_the_command_that_comes_next_names_the_workspace(
+    trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = tmp_path / "work space"
+    shutil.copytree(trained.folder / ".calibrated_ensemble", workspace)
+    assert run([*train_arguments(trained), "--workspace", str(workspace)]) == 0
+    command = capsys.readouterr().err.split("Next: ")[1].split(", which")[0]
+    assert run([*shlex.split(command)[1:], "--device", "cpu"]) == 0
+    assert run(train_arguments(trained)) == 0
+    assert "--workspace" not in capsys.readouterr().err
 
 
 def test_a_baseline_is_trained_beside_the_model_that_is_served(

@@ -41,9 +41,12 @@ def run_train(choice: Choice, *, method: Method, as_json: bool) -> None:
             for (name, dice), weight in zip(figures["dice"].items(), figures["w_dsc"], strict=True)
         ],
     )
+    rank = ["calibrated-ensemble", "rank", "--studies", str(choice.studies_folder())]
+    if choice.settings.workspace is not None:
+        rank += ["--workspace", str(choice.settings.workspace)]
     messages.print(
-        f"Next: calibrated-ensemble rank --studies {shlex.quote(str(choice.studies_folder()))}, "
-        "which scores the unlabelled scans; a server serves them in random order until then.",
+        f"Next: {shlex.join(rank)}, which scores the unlabelled scans; a server serves them "
+        "in random order until then.",
         highlight=False,
         soft_wrap=True,
     )
