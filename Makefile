@@ -62,8 +62,8 @@ pytest: $(READY)
 	.venv/bin/python -m pytest $(ARGS)
 
 bench: $(READY)
-	.venv/bin/python -m benchmarks.pattern_counting
-	.venv/bin/python -m benchmarks.next_sample
+	.venv/bin/python -m benchmarks.speed.pattern_counting
+	.venv/bin/python -m benchmarks.speed.next_sample
 	.venv/bin/calibrated-ensemble demo --no-serve
-	.venv/bin/python -m benchmarks.heatmap_speed --workspace demo/studies/.calibrated_ensemble --images demo/studies
-	.venv/bin/python -m benchmarks.pacs_listing
+	.venv/bin/python -m benchmarks.speed.heatmap --workspace demo/studies/.calibrated_ensemble --images demo/studies
+	.venv/bin/python -m benchmarks.speed.pacs_listing

@@ -1,21 +1,36 @@
-"""Errors whose message a person can act on."""
+"""Errors whose message a person can act on: each class says whose they are, and nothing of command line or HTTP.
+
+Every message is one line: where (file or key), what was found, and what would be right.
+"""
 
 
-class InputError(ValueError):
-    """Something that a person gave is wrong: a file, a setting, a folder.
+class ProductError(RuntimeError):
+    """What is foreseen to go wrong; the classes below say where."""
 
-    The message is one line: where (file or key), what was found, and what would be right. The
-    command line prints it as it is and exits with status 2; the server answers it as a 4xx.
-    """
+
+class InputError(ProductError, ValueError):
+    """Something that a person gave is wrong: a file, a setting, a folder."""
 
 
 class NotTrainedError(InputError):
     """A prediction or a ranking was asked for before the first generation was published."""
 
 
-class DamagedGenerationError(RuntimeError):
-    """A stored generation does not match its manifest."""
+class BusyError(ProductError):
+    """Another run holds what this one needs; the same request will do later."""
 
 
-class UnreachableError(RuntimeError):
+class StorageError(ProductError):
+    """A file cannot be written or read for a reason that lies with the disk, not with what is in the file."""
+
+
+class DatabaseError(StorageError):
+    """The database cannot be used: locked, full, damaged or down."""
+
+
+class UnreachableError(ProductError):
     """The server that holds the scans does not answer; nothing is known to be wrong with the scans themselves."""
+
+
+class DamagedGenerationError(ProductError):
+    """A stored generation does not match its manifest."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apps.calibrated_ensemble.exit_status import exit_status
-from lib.method import Method
+from apps.calibrated_ensemble.terminal.exit_status import exit_status
+from lib.models.method import Method
 
 if TYPE_CHECKING:
     from apps.calibrated_ensemble.commands.choice import Choice
@@ -212,7 +212,7 @@ def demo(
     as_json: _Json = False,
 ) -> None:
     """Show the whole loop on made-up scans whose true probabilities are known, then start the server."""
-    from apps.calibrated_ensemble.commands.demo import run_demo
+    from apps.calibrated_ensemble.demo.phantom_demo import run_demo
 
     run_demo(
         folder,
@@ -236,7 +236,7 @@ def demo_ohif(
     as_json: _Json = False,
 ) -> None:
     """Show annotating in the browser: a PACS with made-up scans, a trained ensemble, and OHIF."""
-    from apps.calibrated_ensemble.commands.demo_ohif import run_demo_ohif
+    from apps.calibrated_ensemble.demo.ohif_demo import run_demo_ohif
 
     address = (host, port) if start_server else None
     run_demo_ohif(folder, pacs=pacs, device=device, address=address, as_json=as_json)
@@ -250,7 +250,7 @@ def demo_ohif_add(
     as_json: _Json = False,
 ) -> None:
     """Put your own scans into the PACS of `demo-ohif`, whether that runs or not."""
-    from apps.calibrated_ensemble.commands.demo_ohif import run_demo_ohif_add
+    from apps.calibrated_ensemble.demo.ohif_demo import run_demo_ohif_add
 
     run_demo_ohif_add(dicom, folder, pacs=pacs, as_json=as_json)
 

@@ -20,35 +20,32 @@ from monailabel.interfaces.tasks.train import TrainTask
 # not imported here: the server's /reload would give this file another copy of it than all other modules have.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from apps.calibrated_ensemble.app_settings import (
+from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
+from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
+from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
+from apps.calibrated_ensemble.http_errors import WRONG_INPUT, clear_answers, one_line_failure
+from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
+from apps.calibrated_ensemble.jobs.scan_source import region_mask
+from apps.calibrated_ensemble.monai_tasks.background_processes import become_server, end_with_server, runs_in_background
+from apps.calibrated_ensemble.monai_tasks.batch_inference import BatchInference
+from apps.calibrated_ensemble.monai_tasks.heatmap_infer import HeatmapInfer
+from apps.calibrated_ensemble.monai_tasks.prediction_cache import Predictor
+from apps.calibrated_ensemble.monai_tasks.scoring_method import ESTIMATED_DSC, EstimatedDscScoring
+from apps.calibrated_ensemble.monai_tasks.segmentation_infer import SegmentationInfer
+from apps.calibrated_ensemble.monai_tasks.strategies import DESCRIPTIONS, NextScan
+from apps.calibrated_ensemble.monai_tasks.trainers import make_trainers
+from apps.calibrated_ensemble.routes.add_routes import add_routes
+from apps.calibrated_ensemble.settings import (
     hand_on_pacs_filter,
     is_url,
     open_workspace,
     pacs_filter,
     read_app_settings,
 )
-from apps.calibrated_ensemble.background_processes import (
-    become_server,
-    end_with_server,
-    runs_in_background,
-)
-from apps.calibrated_ensemble.batch_inference import BatchInference
-from apps.calibrated_ensemble.datastore_scans import ScanRegister, region_mask
-from apps.calibrated_ensemble.error_answers import WRONG_INPUT, clear_answers, one_line_failure
-from apps.calibrated_ensemble.heatmap_infer import HeatmapInfer
-from apps.calibrated_ensemble.label_submission import LabelSubmission
-from apps.calibrated_ensemble.label_tags import FINAL
-from apps.calibrated_ensemble.pacs_studies import PacsStudies
-from apps.calibrated_ensemble.predictions import Predictor
-from apps.calibrated_ensemble.routes import add_routes
-from apps.calibrated_ensemble.scoring_task import ESTIMATED_DSC, EstimatedDscScoring
-from apps.calibrated_ensemble.segmentation_infer import SegmentationInfer
-from apps.calibrated_ensemble.strategies import DESCRIPTIONS, NextScan
-from apps.calibrated_ensemble.studies_folder import StudiesFolder
-from apps.calibrated_ensemble.task_files import task_by_name_or_path
-from apps.calibrated_ensemble.trainers import make_trainers
+from apps.calibrated_ensemble.tasks.task_files import task_by_name_or_path
+from lib.datasets.studies_folder import FINAL
 from lib.errors import UnreachableError
-from scoring.database import open_database
+from scoring.database.engine import open_database
 
 logger = logging.getLogger(__name__)
 

@@ -22,21 +22,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from apps.calibrated_ensemble.commands.output import show_warnings
-from apps.calibrated_ensemble.task_files import task_by_name_or_path
+from apps.calibrated_ensemble.tasks.task_files import task_by_name_or_path
+from apps.calibrated_ensemble.terminal.output import show_warnings
 from benchmarks.active_learning.choice import Strategy
 from benchmarks.active_learning.design import Design
 from benchmarks.active_learning.report import draw_curves, print_tables, tables, write_tables
 from benchmarks.active_learning.results import summarise
 from benchmarks.active_learning.simulation import Simulation
-from benchmarks.held_out_split import split_scans
-from benchmarks.overridden_task import override_task
-from benchmarks.titled_progress import titled_progress
-from lib.atomic import write_text
-from lib.calibrations import CALIBRATIONS
-from lib.data_set import read_data_set
+from benchmarks.experiments.held_out_split import split_scans
+from benchmarks.experiments.overridden_task import override_task
+from benchmarks.experiments.titled_progress import titled_progress
+from lib.calibration.registry import CALIBRATIONS
+from lib.datasets.decathlon import read_data_set
 from lib.errors import InputError
-from lib.presets import PRESETS
+from lib.storage.atomic import write_text
+from lib.task.presets import PRESETS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.active_learning.encoder_features import run_with_features
-from lib.disagreement import mean_entropy
-from lib.ensemble import Ensemble
-from lib.out_of_fold import dice_per_class
-from lib.prepared_scans import read_labelled_scan
-from lib.segmentation import class_indices
-from lib.studies import LabelledScan
-from lib.volume import Volume
-from scoring.estimated_dsc import class_volumes, estimated_dsc
+from lib.datasets.scans import LabelledScan, read_labelled_scan
+from lib.images.volume import Volume
+from lib.metrics.dice import dice_per_class
+from lib.models.ensemble import Ensemble
+from lib.quality.disagreement import mean_entropy
+from lib.quality.estimated_dsc import class_volumes, estimated_dsc
+from lib.task.labels import class_indices
 
 
 @dataclass(frozen=True, eq=False)

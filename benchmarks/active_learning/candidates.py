@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.active_learning.assessment import assess_scan
-from benchmarks.active_learning.choice import Candidates, nearest_distances, standardise
+from benchmarks.active_learning.choice import Candidates, standardise
 from benchmarks.active_learning.encoder_features import run_with_features
 from benchmarks.active_learning.product_ranking import rank_scans
 from benchmarks.active_learning.round_records import Candidate
-from lib.ensemble import Ensemble
+from lib.datasets.scans import LabelledScan
+from lib.images.files import read_scan
+from lib.models.ensemble import Ensemble
 from lib.progress import Progress
-from lib.studies import LabelledScan
-from lib.volume import read_scan
+from scoring.strategies.k_centre import nearest_distances
 
 
 def assess_candidates(

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.active_learning.choice import Strategy
-from benchmarks.held_out_split import Split
-from lib.atomic import write_text
+from benchmarks.experiments.held_out_split import Split
 from lib.errors import InputError
-from lib.task import Task
+from lib.storage.atomic import write_text
+from lib.task.task import Task
 
 
 @dataclass(frozen=True)

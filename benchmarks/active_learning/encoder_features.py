@@ -7,8 +7,8 @@ import torch
 from monai.data import MetaTensor
 from torch import nn
 
-from lib.ensemble import Ensemble
-from lib.member_outputs import MemberOutputs
+from lib.calibration.member_outputs import MemberOutputs
+from lib.models.ensemble import Ensemble
 
 
 def run_with_features(ensemble: Ensemble, image: MetaTensor) -> tuple[MemberOutputs, np.ndarray]:

@@ -4,10 +4,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from scoring.database import open_database
-from scoring.ranking import ranking
-from scoring.scan_list import synchronise_scans
-from scoring.score_records import record_score
+from scoring.database.engine import open_database
+from scoring.database.scan_list import synchronise_scans
+from scoring.database.score_records import record_score
+from scoring.worklist.ranking import ranking
 
 
 def rank_scans(estimates: Mapping[str, Mapping[str, float]]) -> list[str]:

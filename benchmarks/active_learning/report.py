@@ -11,8 +11,8 @@ from matplotlib.figure import Figure as Drawing
 from rich.console import Console
 from rich.table import Table as TerminalTable
 
-from lib.atomic import atomic_path, write_text
-from lib.bootstrap import Figure
+from lib.metrics.bootstrap import Figure
+from lib.storage.atomic import atomic_path, write_text
 
 mpl.use("Agg")
 

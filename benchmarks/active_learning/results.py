@@ -9,7 +9,7 @@ from scipy.stats import percentileofscore, spearmanr
 
 from benchmarks.active_learning.choice import Strategy
 from benchmarks.active_learning.round_records import Round
-from lib.bootstrap import Figure, figure, resample_scans, scan_weights
+from lib.metrics.bootstrap import Figure, figure, resample_scans, scan_weights
 
 
 def summarise(rounds: Sequence[Round], classes: Sequence[str]) -> dict[str, Any]:

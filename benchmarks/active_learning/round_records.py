@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.active_learning.choice import Strategy
-from lib.atomic import write_text
 from lib.errors import InputError
+from lib.storage.atomic import write_text
 
 
 class Candidate(BaseModel):

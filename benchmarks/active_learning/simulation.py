@@ -13,12 +13,12 @@ from benchmarks.active_learning.candidates import assess_candidates
 from benchmarks.active_learning.choice import Strategy, choose, mutual_distances
 from benchmarks.active_learning.design import Design, check_design, keep_design
 from benchmarks.active_learning.round_records import Candidate, Round, RoundRecords
-from benchmarks.held_out_split import Split
-from benchmarks.titled_progress import ShowProgress
-from lib.ensemble import Ensemble
-from lib.ensemble_training import train_ensemble
+from benchmarks.experiments.held_out_split import Split
+from benchmarks.experiments.titled_progress import ShowProgress
+from lib.ensemble_training.train import train_ensemble
+from lib.models.ensemble import Ensemble
+from lib.models.workspace import Workspace
 from lib.progress import Progress
-from lib.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Simulation:
         split: the scans.
         output: folder; rounds are kept in `rounds/`, workspaces only while their round lasts.
         show_progress: see `ShowProgress`.
-        device: see `lib.devices.choose_device`.
+        device: see `lib.networks.devices.choose_device`.
 
     Raises:
         InputError: too few scans, or the folder holds the rounds of another design.

@@ -12,15 +12,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from apps.calibrated_ensemble.commands.output import show_warnings
-from apps.calibrated_ensemble.task_files import task_by_name_or_path
+from apps.calibrated_ensemble.tasks.task_files import task_by_name_or_path
+from apps.calibrated_ensemble.terminal.output import show_warnings
 from benchmarks.evidence.experiment_run import run_experiment
 from benchmarks.evidence.experiments import EXPERIMENTS
 from benchmarks.evidence.tables import tables
-from benchmarks.overridden_task import override_task
-from benchmarks.titled_progress import titled_progress
-from lib.atomic import write_text
+from benchmarks.experiments.overridden_task import override_task
+from benchmarks.experiments.titled_progress import titled_progress
 from lib.errors import InputError
+from lib.storage.atomic import write_text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

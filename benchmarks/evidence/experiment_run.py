@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps.calibrated_ensemble.evaluation.compared_heatmaps import Comparison, compare_workspace
-from apps.calibrated_ensemble.evaluation.results import Evaluated, write_results
-from apps.calibrated_ensemble.evaluation.statistics_run import ScanJob, StatisticsRun
+from apps.calibrated_ensemble.reports.evaluation_folder import Evaluated, write_results
 from benchmarks.evidence.experiments import Experiment
-from benchmarks.held_out_split import split_scans
-from benchmarks.titled_progress import ShowProgress
-from lib.data_set import read_data_set
-from lib.ensemble_training import train_ensemble
+from benchmarks.experiments.held_out_split import split_scans
+from benchmarks.experiments.titled_progress import ShowProgress
+from lib.datasets.decathlon import read_data_set
+from lib.datasets.make_studies import seeded_order
+from lib.datasets.scans import LabelledScan
+from lib.ensemble_training.train import train_ensemble
 from lib.errors import InputError
-from lib.method import Method
-from lib.phantoms import write_phantoms
-from lib.studies import LabelledScan, seeded_order
-from lib.task import Task
-from lib.workspace import Workspace
+from lib.evaluation.compared_heatmaps import Comparison, compare_workspace
+from lib.evaluation.evaluation_run import ScanJob, StatisticsRun
+from lib.models.method import Method
+from lib.models.workspace import Workspace
+from lib.simulation.phantoms import write_phantoms
+from lib.task.task import Task
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def run_experiment(
         data: holds the folder of the data set.
         folder: of this experiment; what it holds is not done again.
         show_progress: see `ShowProgress`.
-        device: see `lib.devices.choose_device`.
+        device: see `lib.networks.devices.choose_device`.
 
     Returns:
         What `metrics.json` holds, for `clean` and for `corrupted` scans.

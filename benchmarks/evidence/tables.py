@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from apps.calibrated_ensemble.evaluation.report import verdict
+from apps.calibrated_ensemble.reports.html_report import verdict
 
 _HEATMAP_COLUMNS = (("ECE %", "ece", 100), ("Brier %", "brier", 100))
 _ESTIMATE_COLUMNS = (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from apps.calibrated_ensemble.viewer_files import VERSION, ViewerFiles, default_viewer_folder, find_viewer
-from apps.calibrated_ensemble.viewer_installation import fetch_package, install_viewer
+from apps.calibrated_ensemble.ohif.files import VERSION, ViewerFiles, default_viewer_folder, find_viewer
+from apps.calibrated_ensemble.ohif.installation import fetch_package, install_viewer
 
 
 @pytest.fixture(scope="session")

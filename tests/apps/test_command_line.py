@@ -11,7 +11,7 @@ import pytest
 
 from apps.calibrated_ensemble.command_line import run
 from lib.errors import DamagedGenerationError
-from tests.apps.tiny_training import make_tiny_studies
+from tests.tiny_studies import make_tiny_studies
 
 COMMAND = [sys.executable, "-c", "from apps.calibrated_ensemble.command_line import main; main()"]
 

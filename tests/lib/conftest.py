@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from lib.ensemble_training import train_ensemble
-from lib.generation import read_generation
-from lib.phantoms import PhantomFiles, write_phantoms
-from lib.studies import LabelledScan
-from lib.workspace import Workspace
-from tests.lib.tiny_training import Trained, a_task, write_balls
+from lib.datasets.scans import LabelledScan
+from lib.ensemble_training.train import train_ensemble
+from lib.models.generation import read_generation
+from lib.models.workspace import Workspace
+from lib.simulation.phantoms import PhantomFiles, write_phantoms
+from tests.tiny_training import Trained, a_task, write_balls
 
 
 @pytest.fixture(scope="session")

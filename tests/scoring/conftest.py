@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from scoring.database import open_database
-from scoring.tables import metadata
+from scoring.database.engine import open_database
+from scoring.database.tables import metadata
 
 SERVER = os.environ.get("CALIBRATED_ENSEMBLE_TEST_DATABASE")
 """URL of a database of its own on a server; what it holds is deleted. The default is SQLite."""

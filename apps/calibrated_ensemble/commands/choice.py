@@ -6,19 +6,13 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from apps.calibrated_ensemble.app_settings import (
-    AppSettings,
-    is_url,
-    open_workspace,
-    read_app_settings,
-    workspace_folder,
-)
-from apps.calibrated_ensemble.task_files import task_by_name_or_path
+from apps.calibrated_ensemble.settings import AppSettings, is_url, open_workspace, read_app_settings, workspace_folder
+from apps.calibrated_ensemble.tasks.task_files import task_by_name_or_path
 from lib.errors import InputError
-from lib.generation import Generation
-from lib.task import Task
-from lib.workspace import Workspace
-from scoring.database import open_database
+from lib.models.generation import Generation
+from lib.models.workspace import Workspace
+from lib.task.task import Task
+from scoring.database.engine import open_database
 
 
 @dataclass(frozen=True)

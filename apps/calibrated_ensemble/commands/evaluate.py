@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.calibrated_ensemble.app_settings import is_url
 from apps.calibrated_ensemble.commands.choice import Choice
-from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
-from apps.calibrated_ensemble.evaluation.chosen_scans import ChosenScans, choose_scans
-from apps.calibrated_ensemble.evaluation.compared_heatmaps import compare_workspace
-from apps.calibrated_ensemble.evaluation.results import Evaluated, write_results
-from apps.calibrated_ensemble.evaluation.statistics_run import ScanJob, StatisticsRun
-from apps.calibrated_ensemble.terminal_progress import TerminalProgress
-from lib.studies import LabelledScan, read_studies
-from lib.task import Task
+from apps.calibrated_ensemble.reports.evaluation_folder import Evaluated, write_results
+from apps.calibrated_ensemble.settings import is_url
+from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
+from apps.calibrated_ensemble.terminal.progress import TerminalProgress
+from lib.datasets.scans import LabelledScan
+from lib.datasets.studies_folder import read_studies
+from lib.evaluation.chosen_scans import ChosenScans, choose_scans
+from lib.evaluation.compared_heatmaps import compare_workspace
+from lib.evaluation.evaluation_run import ScanJob, StatisticsRun
+from lib.task.task import Task
 
 
 def run_evaluate(

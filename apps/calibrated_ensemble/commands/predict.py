@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 
 from apps.calibrated_ensemble.commands.choice import Choice
-from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
-from apps.calibrated_ensemble.dicom.parametric_map import parametric_map
-from apps.calibrated_ensemble.dicom.series import files_of, read_headers, read_series
-from apps.calibrated_ensemble.terminal_progress import TerminalProgress
-from lib.atomic import atomic_path, write_text
-from lib.ensemble import Ensemble
+from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
+from apps.calibrated_ensemble.terminal.progress import TerminalProgress
+from lib.dicom.parametric_map import parametric_map
+from lib.dicom.series import files_of, read_headers, read_series
 from lib.errors import InputError
-from lib.prepared_scans import read_region
-from lib.segmentation import label_values
-from lib.volume import SUFFIXES, Volume, read_scan, scan_name, write_volume
-from scoring.estimated_dsc import class_volumes, estimated_dsc
+from lib.images.files import SUFFIXES, read_scan, scan_name, write_volume
+from lib.images.region import read_region
+from lib.images.volume import Volume
+from lib.models.ensemble import Ensemble
+from lib.quality.estimated_dsc import class_volumes, estimated_dsc
+from lib.storage.atomic import atomic_path, write_text
+from lib.task.labels import label_values
 
 
 def run_predict(

@@ -3,10 +3,10 @@
 import shlex
 from pathlib import Path
 
-from apps.calibrated_ensemble.commands.output import messages, print_json
-from apps.calibrated_ensemble.task_files import task_by_name_or_path
+from apps.calibrated_ensemble.tasks.task_files import task_by_name_or_path
+from apps.calibrated_ensemble.terminal.output import messages, print_json
+from lib.datasets.make_studies import prepare_studies
 from lib.errors import InputError
-from lib.studies import prepare_studies
 
 
 def run_prepare(
@@ -20,7 +20,7 @@ def run_prepare(
     task: str | None,
     as_json: bool,
 ) -> None:
-    """Make the folder and say what it holds; see `lib.studies.prepare_studies`.
+    """Make the folder and say what it holds; see `lib.datasets.make_studies.prepare_studies`.
 
     Raises:
         InputError: see there, and region masks without a task that names their tag.

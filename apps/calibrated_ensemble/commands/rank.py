@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from apps.calibrated_ensemble.commands.choice import Choice
-from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
-from apps.calibrated_ensemble.terminal_progress import TerminalProgress
-from lib.ensemble import Ensemble
-from lib.studies import Studies, read_studies
-from scoring.ranking import RankedScan, ranking
-from scoring.scan_list import synchronise_scans
-from scoring.scoring_run import Predictor, score_scans
+from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
+from apps.calibrated_ensemble.terminal.progress import TerminalProgress
+from lib.datasets.studies_folder import Studies, read_studies
+from lib.models.ensemble import Ensemble
+from scoring.database.scan_list import synchronise_scans
+from scoring.score_scans import Predictor, score_scans
+from scoring.worklist.ranking import RankedScan, ranking
 
 
 def run_rank(choice: Choice, *, as_json: bool) -> None:
     """Score what has no score yet, and print the ranking.
 
     Raises:
-        InputError: see `lib.studies.read_studies` and `Choice.generation`; no such device.
+        InputError: see `lib.datasets.studies_folder.read_studies` and `Choice.generation`; no such device.
         DamagedGenerationError: the generation's files are not as published.
     """
     show_warnings()

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from apps.calibrated_ensemble.app_settings import is_url
 from apps.calibrated_ensemble.commands.choice import Choice
-from apps.calibrated_ensemble.commands.output import messages, print_json
+from apps.calibrated_ensemble.settings import is_url
+from apps.calibrated_ensemble.terminal.output import messages, print_json
 from lib.errors import InputError
 
 APP_FOLDER = Path(__file__).resolve().parents[1]

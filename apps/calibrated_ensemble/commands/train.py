@@ -5,19 +5,19 @@ import time
 from typing import Any
 
 from apps.calibrated_ensemble.commands.choice import Choice
-from apps.calibrated_ensemble.commands.output import messages, percent, print_json, print_table, show_warnings
-from apps.calibrated_ensemble.terminal_progress import TerminalProgress
-from lib.ensemble_training import train_ensemble
-from lib.method import Method
-from lib.studies import Studies, read_studies
-from lib.task import Task
+from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
+from apps.calibrated_ensemble.terminal.progress import TerminalProgress
+from lib.datasets.studies_folder import Studies, read_studies
+from lib.ensemble_training.train import train_ensemble
+from lib.models.method import Method
+from lib.task.task import Task
 
 
 def run_train(choice: Choice, *, method: Method, as_json: bool) -> None:
     """Train and print the cross-validated figures, which a baseline has none of.
 
     Raises:
-        InputError: see `lib.studies.read_studies` and `lib.ensemble_training.train_ensemble`.
+        InputError: see `lib.datasets.studies_folder.read_studies` and `lib.ensemble_training.train.train_ensemble`.
     """
     show_warnings()
     task = choice.task_settings()
@@ -59,7 +59,7 @@ def train(choice: Choice, task: Task, studies: Studies, *, method: Method = Meth
         Id of the generation and its cross-validated figures, as `--json` prints them.
 
     Raises:
-        InputError: see `lib.ensemble_training.train_ensemble`.
+        InputError: see `lib.ensemble_training.train.train_ensemble`.
     """
     for label in studies.labels_without_scan:
         messages.print(f"{label}: has no scan beside it and is not used", highlight=False, soft_wrap=True)

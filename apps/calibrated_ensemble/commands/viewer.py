@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from apps.calibrated_ensemble.commands.output import messages, print_json
-from apps.calibrated_ensemble.terminal_progress import TerminalProgress
-from apps.calibrated_ensemble.viewer_files import PACKAGE, default_viewer_folder, find_viewer
-from apps.calibrated_ensemble.viewer_installation import install_viewer
+from apps.calibrated_ensemble.ohif.files import PACKAGE, default_viewer_folder, find_viewer
+from apps.calibrated_ensemble.ohif.installation import install_viewer
+from apps.calibrated_ensemble.terminal.output import messages, print_json
+from apps.calibrated_ensemble.terminal.progress import TerminalProgress
 
 
 def run_viewer_install(folder: Path | None, *, tarball: Path | None, as_json: bool) -> None:

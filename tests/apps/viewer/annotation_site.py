@@ -13,8 +13,8 @@ import requests
 import SimpleITK as sitk  # noqa: N813
 from pydicom import Dataset
 
-from tests.apps.running_orthanc import RunningOrthanc
-from tests.apps.running_server import RunningServer, wait_for
+from tests.apps.servers.running_orthanc import RunningOrthanc
+from tests.apps.servers.running_server import RunningServer, wait_for
 from tests.apps.viewer.phantom_series import GEOMETRIES, phantom_series
 from tests.apps.viewer.trained_workspace import train_workspace
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import BrowserContext, Page
 
-from tests.apps.running_server import wait_for
+from tests.apps.servers.running_server import wait_for
 from tests.apps.viewer.annotation_site import StoredSeries
 
 SCREENSHOTS = Path(__file__).resolve().parents[3] / "build" / "screenshots"

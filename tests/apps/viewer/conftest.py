@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_playwright
 
-from apps.calibrated_ensemble.viewer_files import ViewerFiles
+from apps.calibrated_ensemble.ohif.files import ViewerFiles
 from tests.apps.viewer.annotation_site import AnnotationSite
 from tests.apps.viewer.annotator_page import AnnotatorPage
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import Dataset
 
-from apps.calibrated_ensemble.dicom.series_writer import series_datasets
-from lib.phantoms import make_phantom
-from lib.volume import Volume
+from lib.dicom.series_writer import series_datasets
+from lib.images.volume import Volume
+from lib.simulation.phantoms import make_phantom
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.apps.running_server import wait_for
+from tests.apps.servers.running_server import wait_for
 from tests.apps.viewer.annotation_site import AnnotationSite
 from tests.apps.viewer.annotator_page import AnnotatorPage, same
 from tests.apps.viewer.trained_workspace import LESION, ORGAN

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-from tests.apps.running_server import wait_for
+from tests.apps.servers.running_server import wait_for
 from tests.apps.viewer.annotation_site import AnnotationSite, StoredSeries, label_of_file, label_of_segmentation
 from tests.apps.viewer.annotator_page import AnnotatorPage, same
 from tests.apps.viewer.phantom_series import GEOMETRIES

@@ -1,6 +1,6 @@
 """The worklist, and annotators who share it."""
 
-from tests.apps.running_server import wait_for
+from tests.apps.servers.running_server import wait_for
 from tests.apps.viewer.annotation_site import AnnotationSite
 from tests.apps.viewer.annotator_page import AnnotatorPage
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from apps.calibrated_ensemble.command_line import run
-from lib.phantoms import make_phantom
-from lib.volume import Volume, write_volume
+from lib.images.files import write_volume
+from lib.images.volume import Volume
+from lib.simulation.phantoms import make_phantom
 
 ORGAN, LESION = 1, 3
 """Values of the classes in a label; not their positions, so that a mix-up is seen."""

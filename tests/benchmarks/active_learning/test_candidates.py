@@ -9,23 +9,23 @@ import torch
 
 from benchmarks.active_learning.assessment import assess_scan, true_dsc
 from benchmarks.active_learning.candidates import assess_candidates
-from benchmarks.active_learning.choice import nearest_distances
 from benchmarks.active_learning.encoder_features import run_with_features
 from benchmarks.active_learning.product_ranking import rank_scans
-from lib.disagreement import mean_entropy
-from lib.ensemble import Ensemble
-from lib.ensemble_training import train_ensemble
-from lib.network import build_network
-from lib.plan import window_for
+from lib.datasets.scans import LabelledScan
+from lib.ensemble_training.train import train_ensemble
+from lib.images.files import read_label, read_scan
+from lib.models.ensemble import Ensemble
+from lib.models.workspace import Workspace
+from lib.networks.unet import build_network
+from lib.preprocessing.plan import window_for
 from lib.progress import silent
-from lib.studies import LabelledScan
-from lib.volume import read_label, read_scan
-from lib.workspace import Workspace
-from scoring.database import open_database
-from scoring.ranking import ranking
-from scoring.scan_list import synchronise_scans
-from scoring.scoring_run import score_scans
-from tests.lib.tiny_training import a_task, write_balls
+from lib.quality.disagreement import mean_entropy
+from scoring.database.engine import open_database
+from scoring.database.scan_list import synchronise_scans
+from scoring.score_scans import score_scans
+from scoring.strategies.k_centre import nearest_distances
+from scoring.worklist.ranking import ranking
+from tests.tiny_training import a_task, write_balls
 
 TASK = a_task(offsets=[-1, 0], training={"iterations": 8})
 

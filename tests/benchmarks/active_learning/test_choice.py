@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmarks.active_learning.choice import (
-    Candidates,
-    Strategy,
-    choose,
-    k_centres,
-    mutual_distances,
-    nearest_distances,
-    standardise,
-)
+from benchmarks.active_learning.choice import Candidates, Strategy, choose, mutual_distances, standardise
+from scoring.strategies.k_centre import k_centres, nearest_distances
 
 
 def points(count: st.SearchStrategy[int]) -> st.SearchStrategy[np.ndarray]:

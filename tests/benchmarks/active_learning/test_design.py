@@ -7,10 +7,10 @@ import pytest
 
 from benchmarks.active_learning.choice import Strategy
 from benchmarks.active_learning.design import Design, check_design, keep_design
-from benchmarks.held_out_split import Split
+from benchmarks.experiments.held_out_split import Split
+from lib.datasets.scans import LabelledScan
 from lib.errors import InputError
-from lib.studies import LabelledScan
-from tests.lib.tiny_training import a_task
+from tests.tiny_training import a_task
 
 DESIGN = Design(task=a_task(), start=2, add=3, rounds=2, seeds=1, strategies=(Strategy.RANDOM,))
 

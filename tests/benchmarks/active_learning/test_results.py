@@ -8,7 +8,7 @@ from sklearn.metrics import auc
 from benchmarks.active_learning.choice import Strategy
 from benchmarks.active_learning.results import area_figure, curve_figures, describe_choice, summarise
 from benchmarks.active_learning.round_records import Round
-from lib.bootstrap import figure, resample_scans
+from lib.metrics.bootstrap import figure, resample_scans
 from tests.benchmarks.active_learning.made_up_rounds import CLASSES, a_round
 
 

@@ -15,11 +15,11 @@ from benchmarks.active_learning.choice import Strategy
 from benchmarks.active_learning.design import Design
 from benchmarks.active_learning.round_records import Round
 from benchmarks.active_learning.simulation import Simulation
-from benchmarks.held_out_split import Split, split_scans
-from lib.data_set import read_data_set
+from benchmarks.experiments.held_out_split import Split, split_scans
+from lib.datasets.decathlon import read_data_set
 from lib.errors import InputError
 from lib.progress import Progress, silent
-from tests.lib.tiny_training import a_task, record_training, write_balls
+from tests.tiny_training import a_task, record_training, write_balls
 
 DESIGN = Design(
     task=a_task(heatmap="single", training={"iterations": 8}),

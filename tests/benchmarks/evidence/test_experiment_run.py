@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from benchmarks.evidence.experiment_run import choose_parts, run_experiment
 from benchmarks.evidence.experiments import EXPERIMENTS, Experiment
 from benchmarks.evidence.tables import tables
+from lib.datasets.scans import LabelledScan
 from lib.errors import InputError
 from lib.progress import Progress, silent
-from lib.studies import LabelledScan
-from tests.lib.tiny_training import a_task, record_training, write_balls
+from tests.tiny_training import a_task, record_training, write_balls
 
 EXPERIMENT = Experiment("balls", data_set="balls", task="tiny", labelled=4, seed=3)
 TASK = a_task(training={"iterations": 8})

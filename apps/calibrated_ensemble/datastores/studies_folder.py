@@ -1,0 +1,288 @@
+"""A folder of studies as MONAI Label's datastore, made safe for crashes, links and many scans."""
+
+import copy
+import json
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
+from monailabel.interfaces.exception import ImageNotFoundException
+from watchdog.events import EVENT_TYPE_DELETED, EVENT_TYPE_MOVED, FileSystemEvent
+
+from apps.calibrated_ensemble.datastores.label_submission import ReviewedLabel
+from apps.calibrated_ensemble.http_errors import clear_answers
+from lib.errors import InputError
+from lib.images.files import SUFFIXES
+from lib.storage.atomic import atomic_path, write_text
+
+logger = logging.getLogger(__name__)
+
+INDEX = "datastore_v2.json"
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+Review = Callable[[str, Path, Path, str, Mapping[str, Any]], ReviewedLabel]
+"""Called with scan name, label file, scan file, tag and information before a label is stored; raises to refuse it."""
+
+
+class StudiesFolder(LocalDatastore):
+    """MONAI Label's folder datastore with what a long labelling project needs.
+
+    - A label is reviewed before it replaces the one that stands there, and replaces it in one
+      atomic step; a link to another folder's file is replaced, never followed.
+    - The index (`datastore_v2.json`) is written whole or not at all and takes up what another
+      process wrote; a damaged one is put aside and made again from the files.
+    - Listing is linear in the number of scans; hidden files are no scans.
+
+    Args:
+        folder: scans in its root, labels in `labels/<tag>`.
+        review: see `Review`; what it returns is kept as `review` in the label's information.
+        auto_reload: watch the folder for files that come and go.
+        read_only: do not look for new files at the start.
+    """
+
+    def __init__(self, folder: str, *, review: Review, auto_reload: bool, read_only: bool = False):
+        self._review = review
+        self._revision = 0
+        self._config_ts: float = 0
+        self._status: tuple[int, dict[str, Any]] | None = None
+        _put_aside_if_damaged(Path(folder) / INDEX)
+        super().__init__(
+            str(folder),
+            extensions=tuple(f"*{suffix}" for suffix in SUFFIXES),
+            auto_reload=auto_reload,
+            read_only=read_only,
+        )
+        if auto_reload:
+            # Files that are moved into place (as everything of ours is) come without a "created" event.
+            self._handler.on_moved = self._on_any_event
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever the list of scans or labels may have changed."""
+        return self._revision
+
+    def get_image_uri(self, image_id: str) -> str:
+        """Path of a scan, "" when unknown; links are not followed, so that removing removes the link."""
+        entry = self._datastore.objects.get(image_id)
+        return str(self._image_file(image_id, entry.image.ext)) if entry else ""
+
+    def get_label_uri(self, label_id: str, label_tag: str) -> str:
+        """Path of a label, "" when unknown; links are not followed, so that removing removes the link."""
+        label = self._datastore.label(label_id, label_tag)
+        return str(self._label_file(label_id, label_tag, label.ext)) if label else ""
+
+    def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:  # noqa: ARG002
+        """Names of the scans with a final label, whatever tag is asked for, as in MONAI Label."""
+        return [name for name, entry in self._entries() if "final" in entry.labels]
+
+    def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:  # noqa: ARG002
+        """Names of the scans without a final label, whatever tag is asked for, as in MONAI Label."""
+        return [name for name, entry in self._entries() if "final" not in entry.labels]
+
+    def status(self) -> dict[str, Any]:
+        """Numbers of scans and labels, which every request asks for; counted again after a change only."""
+        revision = self._revision
+        if self._status is None or self._status[0] != revision:
+            self._status = revision, super().status()
+        return copy.deepcopy(self._status[1])
+
+    @clear_answers()
+    def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
+        """Review a label and store it.
+
+        Raises:
+            HTTPException: 404 when there is no such scan; 422 for a wrong tag or file format, a
+                refused label, or a folder that cannot be written to: the label that stood there
+                is unchanged.
+        """
+        entry = self._datastore.objects.get(image_id)
+        if entry is None:
+            raise ImageNotFoundException(f"{image_id}: no such scan in the studies folder; submit the label of a scan")
+        if not _TAG.fullmatch(label_tag):
+            raise InputError(f"tag {label_tag!r}: give letters, digits, - and _ only, such as final")
+        sent = Path(label_filename)
+        label_info = dict(label_info or {})
+        reviewed = self._review(image_id, sent, Path(self.get_image_uri(image_id)), label_tag, label_info)
+        try:
+            self._store_label(image_id, entry, label_tag, reviewed, label_info)
+        finally:
+            if reviewed.file != sent:
+                reviewed.file.unlink()
+        return image_id
+
+    @clear_answers()
+    def remove_image(self, image_id: str) -> None:
+        """Remove a scan and its labels from the folder.
+
+        Raises:
+            HTTPException: 404 when there is no such scan.
+        """
+        path = self.get_image_uri(image_id)
+        if not path:
+            raise ImageNotFoundException(f"{image_id}: no such scan in the studies folder")
+        for tag in list(self._datastore.objects[image_id].labels):
+            Path(self.get_label_uri(image_id, tag)).unlink(missing_ok=True)
+        Path(path).unlink(missing_ok=True)
+        self.refresh()
+
+    @clear_answers()
+    def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
+        """Keep information about a scan; who was served it is known to the database and not written.
+
+        Raises:
+            HTTPException: 404 when there is no such scan.
+        """
+        entry = self._datastore.objects.get(image_id)
+        if entry is None:
+            raise ImageNotFoundException(f"{image_id}: no such scan in the studies folder")
+        entry.image.info.update(info)
+        if set(info) != {"strategy"}:
+            self._update_datastore_file()
+
+    def _store_label(
+        self, name: str, entry: ImageLabelModel, tag: str, reviewed: ReviewedLabel, info: dict[str, Any]
+    ) -> None:
+        suffix = next(suffix for suffix in SUFFIXES if reviewed.file.name.endswith(suffix))
+        target = self._label_file(name, tag, suffix)
+        info |= {"ts": int(time.time()), "name": target.name, "review": reviewed.information}
+        with FileLock(self._lock_file):
+            with atomic_path(target) as temporary:
+                shutil.copyfile(reviewed.file, temporary)
+            for other in set(SUFFIXES) - {suffix}:
+                self._label_file(name, tag, other).unlink(missing_ok=True)
+            # The folder's watcher may have made new entries since.
+            entry = self._datastore.objects.setdefault(name, entry)
+            entry.labels[tag] = DataModel(info=info, ext=suffix)
+            self._update_datastore_file(lock=False)
+
+    def _on_any_event(self, event: FileSystemEvent) -> None:
+        """Look at the folder again, unless the event is about what is known already, such as a label just stored."""
+        source, target = Path(os.fsdecode(event.src_path)), Path(os.fsdecode(event.dest_path or event.src_path))
+        is_moved, is_gone = event.event_type == EVENT_TYPE_MOVED, event.event_type == EVENT_TYPE_DELETED
+        if target.name == INDEX and not is_gone:
+            self._init_from_datastore_file()
+            return
+        with FileLock(self._lock_file):  # a label that is being stored is known when the lock is free
+            is_source_known, is_known = self._is_known(source), self._is_known(target)
+        if (target.name.startswith(".") and not is_source_known) or (
+            is_known != is_gone and not (is_moved and is_source_known)
+        ):
+            return
+        self.refresh()
+
+    def _is_known(self, path: Path) -> bool:
+        suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), "")
+        entry = self._datastore.objects.get(path.name.removesuffix(suffix))
+        if entry is None or not suffix:
+            return False
+        folder = Path(os.path.abspath(self._datastore.image_path()))  # noqa: PTH100
+        if path.parent == folder:
+            return entry.image.ext == suffix
+        label = entry.labels.get(path.parent.name)
+        return label is not None and label.ext == suffix
+
+    def _entries(self) -> list[tuple[str, ImageLabelModel]]:
+        # The folder's watcher runs in a thread of its own, so never iterate over the dictionary itself.
+        return list(self._datastore.objects.items())
+
+    def _image_file(self, name: str, suffix: str) -> Path:
+        return Path(os.path.abspath(os.path.join(self._datastore.image_path(), name + suffix)))  # noqa: PTH100, PTH118
+
+    def _label_file(self, name: str, tag: str, suffix: str) -> Path:
+        return Path(os.path.abspath(os.path.join(self._datastore.label_path(tag), name + suffix)))  # noqa: PTH100, PTH118
+
+    def _reconcile_datastore(self) -> None:
+        """Make the entries those of the files."""
+        self._init_from_datastore_file()
+        labels = Path(self._datastore.label_path(None))
+        by_tag = {
+            folder.name: _files(folder)
+            for folder in sorted(labels.iterdir())
+            if folder.is_dir() and not folder.name.startswith(".")
+        }
+        old = self._datastore.objects
+        new = {}
+        for name, suffix in _files(Path(self._datastore.image_path())).items():
+            before = old.get(name)
+            image = before.image if before and before.image.ext == suffix else _described(name, suffix)
+            known = before.labels if before else {}
+            found = {tag: files[name] for tag, files in by_tag.items() if name in files}
+            new[name] = ImageLabelModel(
+                image=image,
+                labels={
+                    tag: known[tag] if tag in known and known[tag].ext == ext else _described(name, ext)
+                    for tag, ext in found.items()
+                },
+            )
+        if new != old:
+            logger.info("The studies folder holds %d scans, %d before", len(new), len(old))
+            self._datastore.objects = new
+            self._update_datastore_file()
+
+    def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
+        before = self._config_ts
+        super()._init_from_datastore_file(throw_exception)
+        if self._config_ts != before:
+            self._revision += 1
+
+    def _update_datastore_file(self, lock: bool = True) -> None:
+        index = Path(self._datastore_config_path)
+        with FileLock(self._lock_file) if lock else nullcontext():
+            if index.exists() and index.stat().st_mtime != self._config_ts:
+                self._take_up(index)
+            content = self._datastore.model_dump(exclude={"base_path"})
+            write_text(index, json.dumps(content, indent=2, default=str))
+            self._config_ts = index.stat().st_mtime
+        self._revision += 1
+
+    def _take_up(self, index: Path) -> None:
+        """Add what another process wrote since this one read the index, as far as the files are there."""
+        try:
+            theirs = LocalDatastoreModel.model_validate_json(index.read_text(encoding="utf-8"))
+        except ValueError:
+            logger.warning("%s: is damaged; it is written again", index)
+            return
+        ours = self._datastore.objects
+        for name, entry in theirs.objects.items():
+            if name not in ours and self._image_file(name, entry.image.ext).exists():
+                ours[name] = ImageLabelModel(image=entry.image)
+            for tag, label in entry.labels.items():
+                if name in ours and tag not in ours[name].labels and self._label_file(name, tag, label.ext).exists():
+                    ours[name].labels[tag] = label
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Image files of a folder: name to suffix, the one written last where a name has several."""
+    found: dict[str, os.DirEntry[str]] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            suffix = next((suffix for suffix in SUFFIXES if entry.name.endswith(suffix)), None)
+            if suffix is None or entry.name.startswith(".") or not entry.is_file():
+                continue
+            name = entry.name.removesuffix(suffix)
+            if name not in found or found[name].stat().st_mtime_ns < entry.stat().st_mtime_ns:
+                found[name] = entry
+    return {name: found[name].name.removeprefix(name) for name in sorted(found)}
+
+
+def _described(name: str, suffix: str) -> DataModel:
+    return DataModel(info={"ts": int(time.time()), "name": name + suffix}, ext=suffix)
+
+
+def _put_aside_if_damaged(index: Path) -> None:
+    if not index.exists():
+        return
+    try:
+        LocalDatastoreModel.model_validate_json(index.read_text(encoding="utf-8"))
+    except ValueError:
+        aside = index.with_name(f"{index.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
+        index.replace(aside)
+        logger.warning("%s: was damaged and is now %s; it is made again from the files", index, aside.name)

@@ -1,0 +1,186 @@
+"""The material of the demo: scans with a truth that the ensemble never sees."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.datasets.make_studies import prepare_studies
+from lib.datasets.scans import UnlabelledScan
+from lib.errors import InputError
+from lib.images.files import SUFFIXES, read_label, read_scan
+from lib.images.region import read_region
+from lib.images.volume import Volume
+from lib.metrics.dice import dice_per_class
+from lib.models.ensemble import Ensemble, Prediction
+from lib.models.generation import Generation
+from lib.quality.estimated_dsc import estimated_dsc
+from lib.simulation.phantoms import write_phantoms
+from lib.task.labels import class_indices
+from lib.task.task import Task
+
+LABELLED, UNLABELLED = 16, 24
+"""Number of phantoms with and without a label."""
+
+SEED = 0
+
+_REMEMBERED_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the demo works on.
+
+    Attributes:
+        studies: the studies folder.
+        labels: folder with the labels of all scans; None when those of unlabelled ones are not known.
+        posteriors: folder with the true probabilities; None when they are not known.
+    """
+
+    studies: Path
+    labels: Path | None
+    posteriors: Path | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A prediction of an unlabelled scan beside the truth.
+
+    Attributes:
+        scan: grey values.
+        prediction: what the ensemble says.
+        label: class indices of the truth; None when not known.
+        posterior: true probability of foreground; None when not known.
+        true_dsc: per class, 0..1, and 1 where a class is in neither; None when not known.
+        heatmap_error: mean absolute difference of heatmap and posterior over the voxels where one
+            of them exceeds 1 %; None when not known.
+        attainable_dsc: estimated DSC if the heatmap were the posterior; None when not known. Its
+            error is what the chance in the labels costs any estimate.
+    """
+
+    scan: Volume
+    prediction: Prediction
+    label: np.ndarray | None
+    posterior: np.ndarray | None
+    true_dsc: Mapping[str, float] | None
+    heatmap_error: float | None
+    attainable_dsc: float | None
+
+
+class RememberingEnsemble:
+    """An ensemble that predicts a scan once, as long as memory allows: first for its score, then for the truth.
+
+    Args:
+        generation: see `lib.models.ensemble.Ensemble`.
+        device: likewise.
+    """
+
+    def __init__(self, generation: Generation, *, device: str):
+        self.generation = generation
+        self._ensemble = Ensemble(generation, device=device)
+        self._predictions: dict[str, Prediction] = {}
+        self._bytes = 0
+
+    def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:
+        """Segment a scan and map its probabilities, see `lib.models.ensemble.Ensemble.predict`."""
+        arrays = [scan.array, scan.affine, *([] if region is None else [region.array])]
+        key = hashlib.blake2b(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+        if key in self._predictions:
+            return self._predictions[key]
+        prediction = self._ensemble.predict(scan, region)
+        self._bytes += prediction.heatmap.nbytes + prediction.segmentation.nbytes
+        if self._bytes <= _REMEMBERED_BYTES:
+            self._predictions[key] = prediction
+        return prediction
+
+
+def make_material(folder: Path) -> Material:
+    """Make 40 phantoms, 16 of them labelled; what is there already is kept.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    phantoms = folder / "phantoms"
+    write_phantoms(phantoms, LABELLED + UNLABELLED, seed=SEED)
+    studies = folder / "studies"
+    prepare_studies(phantoms / "imagesTr", phantoms / "labelsTr", studies, labelled=LABELLED, seed=SEED)
+    return Material(studies, phantoms / "labelsTr", phantoms / "posteriorsTr")
+
+
+def use_material(source: Path, folder: Path) -> Material:
+    """Use real scans: a studies folder as it is, or a Decathlon style one of which 16 labels are taken.
+
+    Of a small Decathlon style folder, the same share of labels is taken as of the phantoms.
+
+    Args:
+        source: studies folder, or a folder with `imagesTr` and `labelsTr`.
+        folder: of the demo.
+
+    Raises:
+        InputError: no such folder, or see `lib.datasets.make_studies.prepare_studies`.
+    """
+    if not source.is_dir():
+        raise InputError(
+            f"--studies {source}: no such folder; give a studies folder, or one with imagesTr and labelsTr"
+        )
+    images, labels = source / "imagesTr", source / "labelsTr"
+    if not images.is_dir():
+        return Material(source, None, None)
+    studies = folder / f"studies_{source.resolve().name}"
+    available = prepare_studies(images, labels, studies, labelled=0, seed=SEED).available
+    few = available * LABELLED // (LABELLED + UNLABELLED)
+    prepare_studies(images, labels, studies, labelled=min(LABELLED, few), seed=SEED)
+    return Material(studies, labels, None)
+
+
+def check_prediction(ensemble: RememberingEnsemble, scan: UnlabelledScan, material: Material) -> Checked:
+    """Predict a scan and compare with the truth, as far as it is known.
+
+    Raises:
+        InputError: a file cannot be used.
+    """
+    task = ensemble.generation.task
+    volume = read_scan(scan.image)
+    prediction = ensemble.predict(volume, read_region(scan.region, volume) if scan.region else None)
+    label_path, posterior_path = _file_of(material.labels, scan.name), _file_of(material.posteriors, scan.name)
+    label = posterior = true_dsc = error = attainable = None
+    if label_path:
+        label = class_indices(read_label(label_path, values=task.labels.values(), scan=volume).array, task)
+        true_dsc = true_dice(prediction.segmentation, label, task)
+    if posterior_path:
+        posterior = read_scan(posterior_path).array
+        heatmap = foreground(prediction.heatmap)
+        anywhere = (heatmap > 0.01) | (posterior > 0.01)
+        error = float(np.abs(heatmap - posterior)[anywhere].mean()) if anywhere.any() else 0.0
+        (attainable,) = estimated_dsc(
+            posterior[None],
+            prediction.segmentation,
+            voxel_volume=float(np.prod(volume.spacing)),
+            typical_volumes=ensemble.generation.typical_volumes,
+        )
+    return Checked(volume, prediction, label, posterior, true_dsc, error, attainable)
+
+
+def true_dice(segmentation: np.ndarray, label: np.ndarray, task: Task) -> dict[str, float]:
+    """DSC per class, 1 where a class is in neither, as the estimated DSC counts it.
+
+    Args:
+        segmentation: class indices (x, y, z).
+        label: class indices (x, y, z).
+        task: names the classes.
+    """
+    values = dice_per_class(segmentation, label, class_count=len(task.classes))
+    return {name: float(np.nan_to_num(value, nan=1.0)) for name, value in zip(task.classes, values, strict=True)}
+
+
+def foreground(heatmap: np.ndarray) -> np.ndarray:
+    """Probability of any class, (x, y, z), of a heatmap (C, x, y, z), whose classes exclude each other."""
+    return np.minimum(heatmap.sum(axis=0), 1.0)
+
+
+def _file_of(folder: Path | None, name: str) -> Path | None:
+    if folder is None:
+        return None
+    return next((path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()), None)

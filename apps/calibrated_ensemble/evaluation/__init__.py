@@ -1,1 +1,0 @@
-"""Comparison of heatmaps and estimates with labels: the command `evaluate`."""

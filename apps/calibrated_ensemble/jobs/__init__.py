@@ -1,0 +1,1 @@
+"""What server and command line do alike."""

@@ -1,0 +1,141 @@
+"""Predictions of the current generation, the last few kept in memory."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.dicom.series import files_of, read_series
+from lib.errors import InputError
+from lib.images.files import read_scan
+from lib.images.region import read_region
+from lib.models.ensemble import Ensemble, Prediction
+from lib.models.workspace import Workspace
+from lib.quality.estimated_dsc import class_volumes, estimated_dsc
+from lib.task.task import Task
+
+logger = logging.getLogger(__name__)
+
+_KEPT_BYTES = 1 << 30
+_KEPT_COUNT = 8
+
+
+@dataclass(frozen=True)
+class ScanPrediction:
+    """A prediction and what follows from it.
+
+    Attributes:
+        generation: id of the generation that made it.
+        task: settings of that generation.
+        affine: of the scan, shape (4, 4), from voxel indices to RAS millimetres.
+        prediction: segmentation and heatmap on the scan's grid.
+        estimated_dsc: per class, 0..1.
+        volumes_mm3: volume of the segmentation per class.
+        seconds: time from the scan's file to the prediction, when it was made.
+    """
+
+    generation: str
+    task: Task
+    affine: np.ndarray
+    prediction: Prediction
+    estimated_dsc: dict[str, float]
+    volumes_mm3: dict[str, float]
+    seconds: float
+
+
+class Predictor:
+    """Predicts with the current generation, and loads a new one when it is published.
+
+    Asking again for the same file gives the prediction made before, so that the heatmap after the
+    segmentation costs nothing. One prediction is made at a time; others wait.
+
+    Args:
+        workspace: where generations are.
+        device: see `lib.networks.devices.choose_device`.
+    """
+
+    def __init__(self, workspace: Workspace, *, device: str):
+        self._workspace = workspace
+        self._device = device
+        self._ensemble: Ensemble | None = None
+        self._kept: OrderedDict[tuple[object, ...], ScanPrediction] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def predict(self, image: Path, region: Path | None = None) -> ScanPrediction:
+        """Predict a scan.
+
+        Args:
+            image: NIfTI or NRRD file, or folder of one DICOM series.
+            region: its region mask, when the task has one.
+
+        Raises:
+            NotTrainedError: there is no generation yet.
+            InputError: the scan or the mask cannot be used.
+            DamagedGenerationError: the generation's files are not as published.
+        """
+        with self._lock:
+            ensemble = self._current_ensemble()
+            key = (ensemble.generation.id, *_state(image), *_state(region))
+            kept = self._kept.get(key)
+            if kept is None:
+                kept = self._kept[key] = _predict(ensemble, image, region)
+                self._forget_old()
+            self._kept.move_to_end(key)
+            return kept
+
+    def _current_ensemble(self) -> Ensemble:
+        current = self._workspace.current()
+        if self._ensemble is None or self._ensemble.generation.id != current:
+            self._ensemble = Ensemble(self._workspace.generation(), device=self._device)
+            self._kept.clear()
+            logger.info("Generation %s is served now", self._ensemble.generation.id)
+        return self._ensemble
+
+    def _forget_old(self) -> None:
+        def size() -> int:
+            kept = [one.prediction for one in self._kept.values()]
+            return sum(prediction.heatmap.nbytes + prediction.segmentation.nbytes for prediction in kept)
+
+        while len(self._kept) > 1 and (len(self._kept) > _KEPT_COUNT or size() > _KEPT_BYTES):
+            self._kept.popitem(last=False)
+
+
+def _predict(ensemble: Ensemble, image: Path, region: Path | None) -> ScanPrediction:
+    start = time.monotonic()
+    scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)
+    mask = read_region(region, scan) if region is not None else None
+    prediction = ensemble.predict(scan, mask)
+    generation = ensemble.generation
+    voxel_volume = scan.voxel_volume
+    estimates = estimated_dsc(
+        prediction.heatmap,
+        prediction.segmentation,
+        voxel_volume=voxel_volume,
+        typical_volumes=generation.typical_volumes,
+    )
+    classes = generation.task.classes
+    volumes = class_volumes(prediction.segmentation, class_count=len(classes), voxel_volume=voxel_volume)
+    return ScanPrediction(
+        generation=generation.id,
+        task=generation.task,
+        affine=scan.affine,
+        prediction=prediction,
+        estimated_dsc=dict(zip(classes, estimates, strict=True)),
+        volumes_mm3=dict(zip(classes, volumes, strict=True)),
+        seconds=time.monotonic() - start,
+    )
+
+
+def _state(path: Path | None) -> tuple[object, ...]:
+    """What changes when a file changes."""
+    if path is None:
+        return (None,)
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a scan that is there") from error
+    return (str(path), status.st_mtime_ns, status.st_size)

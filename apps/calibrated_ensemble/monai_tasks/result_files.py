@@ -1,0 +1,88 @@
+"""Files of predictions in the format that a client asks for."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nrrd
+import numpy as np
+
+from lib.errors import InputError
+from lib.images.files import SUFFIXES, write_volume
+from lib.images.volume import Volume
+
+_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+def result_suffix(request: Mapping[str, Any]) -> str:
+    """File suffix that a request asks for (`result_extension`), else that of its scan.
+
+    Raises:
+        InputError: a suffix that cannot be written.
+    """
+    asked = request.get("result_extension")
+    if not asked:
+        name = str(request.get("image", "")).lower()
+        return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), ".nii.gz")
+    if asked not in SUFFIXES:
+        raise InputError(f"result_extension: is {asked!r}; give one of {', '.join(SUFFIXES)}")
+    return str(asked)
+
+
+def result_dtype(request: Mapping[str, Any], default: type[np.generic]) -> np.dtype:
+    """Type of the voxels that a request asks for (`result_dtype`).
+
+    Raises:
+        InputError: no type of numbers.
+    """
+    asked = request.get("result_dtype")
+    if not asked:
+        return np.dtype(default)
+    try:
+        dtype = np.dtype(asked)
+    except TypeError:
+        dtype = np.dtype(object)
+    if dtype.kind not in "iuf":
+        raise InputError(f"result_dtype: is {asked!r}; give a type of numbers such as uint8 or float32")
+    return dtype
+
+
+def write_result(array: np.ndarray, affine: np.ndarray, *, suffix: str, compress: bool = False) -> str:
+    """Write a result to a new temporary file, which the server removes after sending it.
+
+    Args:
+        array: shape (x, y, z), or (channels, x, y, z).
+        affine: shape (4, 4), from voxel indices to RAS millimetres.
+        suffix: one of `lib.images.files.SUFFIXES`; NIfTI has channels last, NRRD first.
+        compress: for NRRD only: viewers ask for plain data, since some cannot unpack it.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with tempfile.NamedTemporaryFile(prefix="calibrated-ensemble-", suffix=suffix, delete=False) as file:
+        path = Path(file.name)
+    if suffix == ".nrrd":
+        try:
+            nrrd.write(str(path), array, _nrrd_header(array, affine, compress=compress))
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise InputError(f"{path}: cannot be written ({error.strerror}); free some space") from error
+    else:
+        write_volume(path, Volume(array, affine))
+    return str(path)
+
+
+def _nrrd_header(array: np.ndarray, affine: np.ndarray, *, compress: bool) -> dict[str, Any]:
+    directions = (_TO_LPS @ affine[:3, :3]).T
+    kinds = ["domain"] * 3
+    if array.ndim == 4:
+        directions = np.vstack([np.full(3, np.nan), directions])
+        kinds = ["list", *kinds]
+    return {
+        "space": "left-posterior-superior",
+        "space directions": directions,
+        "space origin": _TO_LPS @ affine[:3, 3],
+        "kinds": kinds,
+        "encoding": "gzip" if compress else "raw",
+    }

@@ -1,0 +1,1 @@
+"""OHIF: obtaining it, and serving it."""

@@ -1,0 +1,1 @@
+"""The scans and labels of a PACS."""

@@ -1,0 +1,154 @@
+"""Which scans a PACS holds, and which segmentation objects are their labels, as of a moment ago."""
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from apps.calibrated_ensemble.pacs.catalogue import Described, SegmentationCatalogue, SegmentationFacts
+from apps.calibrated_ensemble.pacs.client import PacsClient, Series, StoredSegmentation
+from lib.errors import UnreachableError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Scans and labels of a PACS.
+
+    Attributes:
+        scans: by SeriesInstanceUID.
+        labels: segmentation objects that are labels of a scan, the newest first; scans without one are left out.
+        unusable: SeriesInstanceUID of a segmentation that cannot be a label, and why.
+    """
+
+    scans: Mapping[str, Series] = field(default_factory=dict)
+    labels: Mapping[str, tuple[StoredSegmentation, ...]] = field(default_factory=dict)
+    unusable: Mapping[str, str] = field(default_factory=dict)
+
+
+class PacsListing:
+    """Lists a PACS again when the last list is older than some seconds; safe for threads.
+
+    Args:
+        client: asks the PACS.
+        catalogue: knows which object belongs to which scan.
+        classes: names of the task's classes; objects that hold none of them are no labels.
+        refresh_seconds: for how long a list is good.
+    """
+
+    def __init__(
+        self, client: PacsClient, catalogue: SegmentationCatalogue, *, classes: Collection[str], refresh_seconds: float
+    ):
+        self._client = client
+        self._catalogue = catalogue
+        self._classes = frozenset(name.strip().lower() for name in classes)
+        self._refresh_seconds = refresh_seconds
+        self._listing: Listing | None = None
+        self._listed_at = -float("inf")
+        self._revision = 0
+        self._lock = threading.RLock()
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever the list has changed.
+
+        Raises:
+            UnreachableError: see `current`.
+        """
+        with self._lock:
+            self.current()
+            return self._revision
+
+    def current(self) -> Listing:
+        """Give the list; while the PACS does not answer, the last one.
+
+        Raises:
+            UnreachableError: the PACS does not answer and never did.
+            InputError: it refuses the query.
+        """
+        with self._lock:
+            if self._listing is None or time.monotonic() - self._listed_at >= self._refresh_seconds:
+                try:
+                    self._take(self._list())
+                except UnreachableError as error:
+                    if self._listing is None:
+                        raise
+                    logger.warning("%s; going on with the last list of scans", error)
+                    self._listed_at = time.monotonic()
+            return self._listing or Listing()
+
+    def refresh(self) -> None:
+        """Have the PACS listed again when the list is next asked for."""
+        with self._lock:
+            self._listed_at = -float("inf")
+
+    def add_label(self, scan: str, stored: StoredSegmentation, facts: SegmentationFacts) -> None:
+        """Take note of a label that was just stored, which is the newest from now on."""
+        with self._lock:
+            self._catalogue.add(stored, facts)
+            known = self.current()
+            older = tuple(one for one in known.labels.get(scan, ()) if one.uid != stored.uid)
+            self._take(Listing(known.scans, {**known.labels, scan: (stored, *older)}, known.unusable))
+
+    def mark_unreadable(self, scan: str, stored: StoredSegmentation, reason: str) -> None:
+        """Take note that a segmentation cannot be read, so that it is a label no more; says so in the log."""
+        with self._lock:
+            logger.warning("Scan %s: segmentation %s is no usable label: %s", scan, stored.series, reason)
+            self._catalogue.mark_unreadable(stored, reason)
+            known = self.current()
+            left = tuple(one for one in known.labels.get(scan, ()) if one != stored)
+            others = {name: labels for name, labels in known.labels.items() if name != scan}
+            self._take(
+                Listing(
+                    known.scans, {**others, **({scan: left} if left else {})}, {**known.unusable, stored.series: reason}
+                )
+            )
+
+    def _take(self, listing: Listing) -> None:
+        if self._listing is None or (self._listing.scans.keys(), self._listing.labels) != (
+            listing.scans.keys(),
+            listing.labels,
+        ):
+            self._revision += 1
+        self._listing = listing
+        self._listed_at = time.monotonic()
+
+    def _list(self) -> Listing:
+        scans = {series.uid: series for series in self._client.series()}
+        described, unusable = self._catalogue.describe(self._client.segmentations())
+        labels: dict[str, list[Described]] = {}
+        for one in described:
+            if one.facts.scan not in scans:
+                continue
+            reason = one.facts.unreadable or self._foreign(one.facts)
+            if reason is None:
+                labels.setdefault(one.facts.scan, []).append(one)
+            elif reason:
+                unusable[one.stored.series] = reason
+        known = self._listing.unusable if self._listing else {}
+        for series, reason in unusable.items():
+            if series not in known:
+                logger.warning("Segmentation %s is no usable label: %s", series, reason)
+        return Listing(
+            scans,
+            {
+                scan: tuple(one.stored for one in sorted(found, key=_age, reverse=True))
+                for scan, found in labels.items()
+            },
+            unusable,
+        )
+
+    def _foreign(self, facts: SegmentationFacts) -> str | None:
+        """Why an object is no label of this task: "" when it is of another task, None when it is one."""
+        unknown = [name for name in facts.segments if name.strip().lower() not in self._classes]
+        if not unknown:
+            return None
+        if len(unknown) == len(facts.segments):
+            return ""
+        return f"segment {unknown[0]!r} is no class of the task; remove or rename it"
+
+
+def _age(described: Described) -> tuple[str, str]:
+    return (described.facts.content or described.stored.content, described.stored.uid)

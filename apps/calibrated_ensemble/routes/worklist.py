@@ -1,0 +1,93 @@
+"""The worklist of the viewer: the least certain scans, who has them, and taking one of them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query
+from monailabel.config import settings as server_settings
+from monailabel.endpoints.user.auth import RBAC
+from monailabel.interfaces.datastore import Datastore
+from pydantic import BaseModel, Field
+from sqlalchemy import Engine
+
+from apps.calibrated_ensemble.http_errors import clear_answers
+from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
+from lib.models.workspace import Workspace
+from scoring.worklist.leases import end_lease, lease_scan
+from scoring.worklist.queue_state import queue_state
+from scoring.worklist.ranking import RankedScan, ranking
+
+HELD_BY_ANOTHER = 409
+
+
+class Taking(BaseModel):
+    """Who takes a scan."""
+
+    client_id: Annotated[str, Field(min_length=1, max_length=255)]
+
+
+def worklist_router(
+    *, datastore: Datastore, register: ScanRegister, workspace: Workspace, engine: Engine, lease_seconds: float
+) -> APIRouter:
+    """Give the routes under `/worklist`.
+
+    Args:
+        datastore: where the scans are.
+        register: brings the database's list of scans up to date.
+        workspace: gives the current generation, whose scores count.
+        engine: from `scoring.database.engine.open_database`.
+        lease_seconds: for how long a scan that was taken is kept from others.
+    """
+    annotators = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
+    router = APIRouter(prefix="/worklist", tags=["Worklist"], dependencies=annotators)
+
+    @router.get("/", summary="List the unlabelled scans, least certain first")
+    def worklist(client_id: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
+        with clear_answers():
+            register.synchronise()
+            generation = workspace.current()
+            queue = queue_state(engine, generation=generation)
+            ranked = ranking(engine, generation, limit=limit)
+        counts = {"labelled": queue.labelled, "leased": queue.leased, "broken": queue.broken, "free": queue.free}
+        return {
+            "generation": generation,
+            "counts": {**counts, "total": sum(counts.values())},
+            "message": queue.reason,
+            "scans": [_line(scan, datastore.get_image_info(scan.scan), client_id) for scan in ranked],
+        }
+
+    @router.post("/lease", summary="Take a scan, or renew one's own lease")
+    def take(image: str, taking: Taking) -> dict[str, Any]:
+        with clear_answers():
+            register.synchronise()
+            lease = lease_scan(engine, image, client=taking.client_id, lease_seconds=lease_seconds)
+        if lease is None:
+            raise HTTPException(404, f"{image}: is no unlabelled scan; somebody may have submitted its label just now")
+        if lease.client != taking.client_id:
+            holder = lease.client or "another annotator"
+            raise HTTPException(
+                HELD_BY_ANOTHER,
+                {"message": f"{holder} has this scan", "leased_to": lease.client, "lease_expires": lease.expires},
+            )
+        study = datastore.get_image_info(image).get("StudyInstanceUID")
+        return {"id": image, "study": study, "lease_expires": lease.expires}
+
+    @router.delete("/lease", summary="Give a scan back")
+    def give_back(image: str, client_id: Annotated[str, Query(min_length=1)]) -> dict[str, bool]:
+        with clear_answers():
+            return {"ended": end_lease(engine, image, client=client_id)}
+
+    return router
+
+
+def _line(scan: RankedScan, info: dict[str, Any], client_id: str) -> dict[str, Any]:
+    return {
+        "id": scan.scan,
+        "study": info.get("StudyInstanceUID"),
+        "description": info.get("SeriesDescription") or "",
+        "estimated_dsc": scan.classes,
+        "mean_estimated_dsc": scan.mean,
+        "leased_to": None if scan.leased_to is None else scan.leased_to or "another annotator",
+        "leased_to_you": bool(client_id) and scan.leased_to == client_id,
+        "lease_expires": scan.lease_expires,
+        "error": scan.error,
+    }

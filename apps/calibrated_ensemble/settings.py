@@ -1,0 +1,143 @@
+"""Settings of the app: `--conf key value` of the server, else environment variables, else defaults."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from monailabel.config import Settings
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lib.errors import InputError
+from lib.models.workspace import Workspace
+
+ENVIRONMENT_PREFIX = "CALIBRATED_ENSEMBLE_"
+WORKSPACE_NAME = ".calibrated_ensemble"
+"""Default workspace inside a folder of studies; MONAI Label lists neither hidden files nor folders as scans."""
+
+DEFAULT_PACS_FILTER = {"Modality": ["CT", "MR"]}
+_PACS_FILTER = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
+
+# MONAI Label itself reads this key from the same pairs.
+_OWNED_BY_MONAI_LABEL = frozenset({"server_mode"})
+
+
+class AppSettings(BaseSettings):
+    """What `--conf` may set; each key is also read from `CALIBRATED_ENSEMBLE_<KEY>`."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    task: str = "hippocampus"
+    """Name of a task that comes with the app, or path of a task file."""
+    preset: Literal["paper", "small", "demo"] | None = None
+    """Takes the place of the task's preset."""
+    workspace: Path | None = None
+    """Where generations, scores and refused labels live; see `workspace_folder` for the default."""
+    database_url: str | None = None
+    """SQLAlchemy URL of the database; by default a SQLite file in the workspace."""
+    lease_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
+    """For how long a scan that was served is kept from other annotators."""
+    device: str = "auto"
+    """Where networks run: auto, cpu, cuda or cuda:1."""
+    pacs_refresh_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10.0
+    """For how long the list of a PACS's scans and labels is good; labels submitted here are known at once."""
+    store_heatmaps: bool = False
+    """Store the heatmap of each scan that is scored in the PACS, as a DICOM Parametric Map."""
+    viewer_folder: Path | None = None
+    """Where `viewer install` put OHIF; the cache folder of the user by default."""
+
+
+def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:
+    """Read the settings from `--conf` pairs, with the environment for what they do not set.
+
+    Args:
+        conf: key to value, as MONAI Label gives them to the app.
+
+    Raises:
+        InputError: an unknown key or a wrong value; the message names both and says what is right.
+    """
+    given = {key: value for key, value in conf.items() if key not in _OWNED_BY_MONAI_LABEL}
+    try:
+        return AppSettings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(AppSettings.model_fields))
+            raise InputError(f"--conf {key}: unknown setting; known are {known}") from error
+        where = f"--conf {key}" if key in given else f"{ENVIRONMENT_PREFIX}{key.upper()}"
+        raise InputError(f"{where}: is {first['input']!r}; {first['msg']}") from error
+
+
+def is_url(studies: str) -> bool:
+    """Whether studies are a DICOMweb server's and not a folder."""
+    return studies.startswith(("http://", "https://"))
+
+
+def pacs_filter(server_settings: Settings) -> Mapping[str, str | Sequence[str]]:
+    """Which series of a PACS are scans: CT and MR, unless `MONAI_LABEL_DICOMWEB_SEARCH_FILTER` is set.
+
+    Args:
+        server_settings: MONAI Label's.
+
+    Raises:
+        InputError: the setting is no DICOM keyword with its value or values.
+    """
+    # Its own default is CT alone, so that only a filter that was set counts.
+    if _PACS_FILTER not in server_settings.model_fields_set:
+        return DEFAULT_PACS_FILTER
+    given = server_settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER
+    for keyword, value in given.items():
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not values or not all(isinstance(one, str) for one in values):
+            raise InputError(
+                f"{_PACS_FILTER}: {keyword} is {value!r}; give one text or a list of texts, "
+                'such as {"Modality": ["CT", "MR"]}'
+            )
+    return given
+
+
+def hand_on_pacs_filter(search_filter: Mapping[str, str | Sequence[str]]) -> None:
+    """Have the background processes that this process starts list the same scans as it does.
+
+    MONAI Label hands all its settings to them, where its own default looks like a filter that was set.
+    """
+    os.environ[_PACS_FILTER] = json.dumps(search_filter)
+
+
+def workspace_folder(settings: AppSettings, studies: str) -> Path:
+    """Give the workspace of a folder or server of studies.
+
+    By default it is the hidden folder `.calibrated_ensemble` inside a folder of studies, so that
+    it moves with them and every command finds it, and `~/.calibrated_ensemble/<server>` for a URL.
+
+    Args:
+        settings: its `workspace` wins when set.
+        studies: folder, or URL of a DICOMweb server.
+    """
+    if settings.workspace is not None:
+        return settings.workspace.expanduser().absolute()
+    if is_url(studies):
+        server = re.sub(r"[^A-Za-z0-9.-]+", "_", studies.split("://", 1)[1]).strip("_")
+        return Path.home() / WORKSPACE_NAME / server
+    return Path(studies).expanduser().absolute() / WORKSPACE_NAME
+
+
+def open_workspace(settings: AppSettings, studies: str) -> Workspace:
+    """Give the workspace, whose folder is made when it is missing.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    folder = workspace_folder(settings, studies)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({error.strerror}); give another folder as `workspace`, "
+            "which is where models and scores are kept"
+        ) from error
+    return Workspace(folder)

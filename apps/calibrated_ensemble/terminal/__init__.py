@@ -1,0 +1,1 @@
+"""Output, progress and exit status of commands."""

@@ -1,0 +1,81 @@
+"""What all calibrations of the softmax at one loss weight have in common."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from lib.calibration.base import Calibration
+from lib.calibration.member_outputs import MemberOutputs
+from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
+from lib.calibration.statistics.probability_counts import ReliabilityCounts
+from lib.calibration.statistics.thresholds import FAINTEST
+
+if TYPE_CHECKING:
+    from lib.task.task import Task
+
+
+class SingleWeight(Calibration):
+    """Each fold's softmax at w^DSC on a curve of its class, then the mean of the folds.
+
+    One network a fold is all that it needs, instead of one for each loss weight.
+
+    Attributes:
+        curves: one for each class, from softmax (n,) to probabilities (n,), both 0..1; None where no voxel tells.
+    """
+
+    single_weight: ClassVar[bool] = True
+
+    curves: tuple[Any, ...]
+
+    @classmethod
+    def fit(cls, statistics: OutOfFoldStatistics, task: "Task") -> Self:  # noqa: ARG003
+        """Fit one curve for each class, see `fit_curve`."""
+        return cls(curves=tuple(map(cls.fit_curve, statistics.softmax)))
+
+    def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
+        """Probabilities from the softmax of one scan, see `lib.calibration.curves.map_softmax`."""
+        return map_softmax(outputs.softmax, self.curves)
+
+    @staticmethod
+    @abstractmethod
+    def fit_curve(counts: ReliabilityCounts) -> Any:
+        """Fit the curve of one class.
+
+        Args:
+            counts: softmax of at least `lib.calibration.statistics.thresholds.FAINTEST`.
+
+        Returns:
+            The curve; None where there are no voxels.
+        """
+
+
+def map_softmax(softmax: np.ndarray, curves: Sequence[Callable[[np.ndarray], np.ndarray] | None]) -> np.ndarray:
+    """Put the softmax of each fold on a curve of its class, and average over the folds.
+
+    A fold that gives a class less than `FAINTEST` adds 0 there: the curves were not fitted to so little.
+
+    Args:
+        softmax: of F folds, background first, 0..1, shape (F, C + 1, *grid).
+        curves: for each foreground class, from softmax (n,) to probabilities (n,); None makes the class 0.
+
+    Returns:
+        Probability of each foreground class, float32 in [0, 1], shape (C, *grid).
+
+    Raises:
+        ValueError: there is not one curve for each foreground class.
+    """
+    folds, classes, *grid = softmax.shape
+    if classes != len(curves) + 1:
+        raise ValueError(
+            f"softmax has shape {softmax.shape}; {len(curves)} curves need (folds, {len(curves) + 1}, *grid)"
+        )
+    heatmap = np.zeros((len(curves), *grid), np.float32)
+    for index, curve in enumerate(curves):
+        if curve is None:
+            continue
+        for fold in softmax[:, index + 1]:
+            places = fold >= FAINTEST
+            heatmap[index][places] += curve(fold[places]) / folds
+    return np.minimum(heatmap, 1, out=heatmap)

@@ -1,0 +1,17 @@
+"""Choices that a task file makes for a calibration."""
+
+from enum import StrEnum
+
+
+class Solver(StrEnum):
+    """Which coefficients are allowed: at least 0 and summing to at most 1, or, as in the paper, any."""
+
+    NONNEGATIVE = "nonnegative"
+    UNCONSTRAINED = "unconstrained"
+
+
+class FoldCombination(StrEnum):
+    """Whether the heatmap is the mean of the folds' heatmaps, or the folds are averaged first and vote as one."""
+
+    MEAN = "mean"
+    VOTE = "vote"

@@ -1,0 +1,1 @@
+"""What calibrations are fitted to: sums over labelled scans."""

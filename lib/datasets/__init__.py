@@ -1,0 +1,1 @@
+"""Which scans and labels there are."""

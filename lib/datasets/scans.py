@@ -1,0 +1,56 @@
+"""One scan with its label, or without."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.images.files import read_label, read_scan
+from lib.images.region import read_region
+from lib.images.volume import Volume
+from lib.storage.digest import digest_file, digest_settings
+from lib.task.task import Task
+
+
+@dataclass(frozen=True)
+class LabelledScan:
+    """A scan with its label.
+
+    Attributes:
+        name: name of the scan, without the image suffix.
+        image: file of the scan.
+        label: file of the label.
+        patient: patient that the scan belongs to (see `Task.patient`).
+        region: file of the region mask; None when the task names none or the scan has none.
+    """
+
+    name: str
+    image: Path
+    label: Path
+    patient: str
+    region: Path | None = None
+
+
+@dataclass(frozen=True)
+class UnlabelledScan:
+    """A scan that waits for its label; the attributes are those of `LabelledScan`."""
+
+    name: str
+    image: Path
+    region: Path | None = None
+
+
+def read_labelled_scan(scan: LabelledScan, task: Task) -> tuple[Volume, Volume, Volume | None]:
+    """Read a scan, its label as the task's label values, and its region mask.
+
+    Raises:
+        InputError: a file is unreadable or the label does not fit; see `lib.images.files`.
+    """
+    image = read_scan(scan.image)
+    label = read_label(scan.label, values=task.labels.values(), scan=image)
+    region = read_region(scan.region, image) if scan.region else None
+    return image, label, region
+
+
+def digest_labelled_scan(scan: LabelledScan) -> str:
+    """Digest of everything a labelled scan consists of."""
+    files = [scan.image, scan.label, scan.region]
+    return digest_settings([digest_file(path) if path else None for path in files])

@@ -1,0 +1,110 @@
+"""Statistics of many scans, each predicted at most once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan
+from lib.evaluation.compared_heatmaps import Comparison
+from lib.evaluation.scan_statistics import Truth, reduce_scan
+from lib.evaluation.statistics_files import LAYOUT, write_statistics
+from lib.images.volume import Volume
+from lib.models.ensemble import Ensemble, single_fold
+from lib.models.method import Method
+from lib.progress import Progress
+from lib.simulation.corruptions import corrupt
+from lib.storage.digest import digest_settings
+from lib.task.labels import class_indices
+from lib.task.task import Task
+
+
+@dataclass(frozen=True)
+class ScanJob:
+    """A scan that is to be predicted.
+
+    Attributes:
+        scan: with label.
+        fold: the only fold whose members predict it, since the others were trained on it, and what is fitted
+            is fitted without it; None for all members of all generations.
+        corrupted: whether the scan is corrupted first, see `lib.simulation.corruptions`.
+    """
+
+    scan: LabelledScan
+    fold: int | None = None
+    corrupted: bool = False
+
+
+class StatisticsRun:
+    """Gives the statistics of scans, from a folder of files or else by predicting them.
+
+    Args:
+        comparison: what predicts, and what is made of it.
+        folder: where the statistics of each scan are kept, under a digest of all that they depend on.
+        device: see `lib.networks.devices.choose_device`.
+    """
+
+    def __init__(self, comparison: Comparison, folder: Path, *, device: str):
+        self._comparison = comparison
+        self._folder = folder
+        self._device = device
+
+    def files(self, jobs: Sequence[ScanJob], *, stage: str, progress: Progress) -> list[Path]:
+        """Give the file of each scan's statistics; those that are missing are made.
+
+        Raises:
+            InputError: a scan or label cannot be used, or a file cannot be written. Scans before it are
+                kept.
+            DamagedGenerationError: a generation's files are not as published.
+        """
+        paths = []
+        ensembles: Mapping[Method, Ensemble] = {}
+        fold: int | None = None
+        for number, job in enumerate(jobs, 1):
+            path = self._folder / f"{self._key(job)[:40]}.npz"
+            if not path.exists():
+                if not ensembles or fold != job.fold:
+                    ensembles, fold = self._load(job.fold), job.fold
+                truth = _read_truth(job, self._comparison.served.task)
+                comparison = self._comparison if job.fold is None else self._comparison.without(job.scan.name)
+                write_statistics(path, reduce_scan(ensembles, comparison, truth))
+            paths.append(path)
+            progress(stage, number, len(jobs))
+        return paths
+
+    def _load(self, fold: int | None) -> dict[Method, Ensemble]:
+        if fold is not None:
+            return {Method.CALIBRATED: Ensemble(single_fold(self._comparison.served, fold), device=self._device)}
+        return {
+            method: Ensemble(generation, device=self._device)
+            for method, generation in self._comparison.generations.items()
+        }
+
+    def _part(self, fold: int | None) -> Comparison:
+        return self._comparison if fold is None else self._comparison.served_alone()
+
+    def _key(self, job: ScanJob) -> str:
+        part = self._part(job.fold)
+        return digest_settings(
+            {
+                "layout": LAYOUT,
+                "generations": [generation.id for generation in part.generations.values()],
+                "heatmaps": {
+                    name: heatmap.calibration and heatmap.calibration.model_dump(mode="json")
+                    for name, heatmap in part.heatmaps.items()
+                },
+                "scan": digest_labelled_scan(job.scan),
+                "fold": job.fold,
+                # The corruption of a scan follows from its name.
+                "corrupted": job.scan.name if job.corrupted else None,
+            }
+        )
+
+
+def _read_truth(job: ScanJob, task: Task) -> Truth:
+    scan, label, region = read_labelled_scan(job.scan, task)
+    classes = Volume(class_indices(label.array, task), label.affine)
+    if job.corrupted:
+        corrupted = corrupt(scan, classes, region, name=job.scan.name, modality=task.modality)
+        scan, classes, region = corrupted.scan, corrupted.label, corrupted.region
+    inside = classes.array if region is None else classes.array * (region.array > 0)
+    return Truth(scan, inside, region)

@@ -1,0 +1,1 @@
+"""Scans and labels as arrays with a place in the world."""

@@ -1,0 +1,17 @@
+"""Region masks."""
+
+from pathlib import Path
+
+from lib.images.files import read_scan
+from lib.images.volume import Volume, check_same_grid
+
+
+def read_region(path: Path, scan: Volume) -> Volume:
+    """Read a region mask as booleans; every value above 0 is inside.
+
+    Raises:
+        InputError: the file is unreadable or lies on another grid than the scan.
+    """
+    mask = read_scan(path)
+    check_same_grid(mask, scan, where=str(path))
+    return Volume(mask.array > 0, mask.affine)

@@ -1,0 +1,78 @@
+"""An array with a place in the world, and checks of grids and label values."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.errors import InputError
+
+# Affines travel through float32 headers and through clients: a thousandth of a millimetre is noise.
+_AFFINE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A three-dimensional array and where its voxels lie.
+
+    Attributes:
+        array: shape (x, y, z), in the order of the axes of the file.
+        affine: shape (4, 4), float64, from voxel indices to RAS millimetres.
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along each axis."""
+        x, y, z = self.array.shape
+        return x, y, z
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Millimetres between voxel centres along each axis."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+    @property
+    def voxel_volume(self) -> float:
+        """Cubic millimetres of a voxel, also where axes are sheared."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+
+def check_label_values(array: np.ndarray, *, values: Collection[int], where: str) -> None:
+    """Check that a label holds only known values.
+
+    Raises:
+        InputError: a voxel is not finite, not whole, or not one of 0 and `values`.
+    """
+    found = np.unique(array)
+    if not np.isfinite(found).all():
+        raise InputError(f"{where}: the label holds NaN or infinite values; save it again as whole numbers")
+    fractions = found[found != np.floor(found)]
+    if fractions.size:
+        raise InputError(f"{where}: the label holds {fractions[0]}, no whole number; save it again as whole numbers")
+    unknown = sorted(set(found.tolist()) - {0, *values})
+    if unknown:
+        shown = ", ".join(f"{value:g}" for value in unknown[:5])
+        known = ", ".join(str(value) for value in sorted({0, *values}))
+        raise InputError(f"{where}: the label holds the unknown class {shown}; the task knows {known}")
+
+
+def check_same_grid(label: Volume, scan: Volume, *, where: str) -> None:
+    """Check that a label lies on the voxels of its scan.
+
+    Raises:
+        InputError: shape or affine differ.
+    """
+    if label.shape != scan.shape:
+        raise InputError(
+            f"{where}: the label has shape {label.shape}, its scan {scan.shape}; save the label on the grid of the scan"
+        )
+    if not np.allclose(label.affine, scan.affine, atol=_AFFINE_TOLERANCE):
+        offset = float(np.abs(label.affine - scan.affine).max())
+        raise InputError(
+            f"{where}: the label's affine differs from its scan's by up to {offset:.3g}; "
+            "save the label on the grid of the scan"
+        )

@@ -1,0 +1,1 @@
+"""A trained ensemble: its files, its versions, and at work."""

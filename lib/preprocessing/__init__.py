@@ -1,0 +1,1 @@
+"""From labelled scans to the plan and the input of the network."""

@@ -1,0 +1,1 @@
+"""What is segmented: the settings of a task."""

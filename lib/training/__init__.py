@@ -1,0 +1,1 @@
+"""One member: loss, patches, stages, folds."""

@@ -1,0 +1,1 @@
+"""The database of scans, scores, leases and events."""

@@ -1,0 +1,197 @@
+"""Scoring all unlabelled scans with the current generation, so that it can be stopped at any moment."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from sqlalchemy import Engine
+
+from lib.errors import InputError, UnreachableError
+from lib.images.files import read_scan
+from lib.images.region import read_region
+from lib.images.volume import Volume
+from lib.progress import Progress, silent
+from lib.quality.estimated_dsc import estimated_dsc
+from lib.task.task import Task
+from scoring.database.score_records import is_done, names_done, record_failure, record_score
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 900.0
+"""A scan that failed is left alone for this long, however often a scoring run is started."""
+
+
+class ScorableScan(Protocol):
+    """A scan in a folder, or one that is fetched when its path is asked for."""
+
+    @property
+    def name(self) -> str:
+        """Name in the database."""
+
+    @property
+    def image(self) -> Path | Callable[[], Path]:
+        """Image file; a callable may fetch it first, and may fail."""
+
+    @property
+    def region(self) -> Path | Callable[[], Path] | None:
+        """Region mask outside which nothing is predicted, if the scan has one."""
+
+
+class ScoredPrediction(Protocol):
+    """What is predicted for a scan, on its own grid."""
+
+    @property
+    def segmentation(self) -> np.ndarray:
+        """Shape (x, y, z), class indices."""
+
+    @property
+    def heatmap(self) -> np.ndarray:
+        """Shape (C, x, y, z), probabilities."""
+
+
+class ScoringGeneration(Protocol):
+    """What a scoring run needs to know of a generation (`lib.models.generation.Generation` has it)."""
+
+    @property
+    def id(self) -> str:
+        """Name that scores are stored under."""
+
+    @property
+    def task(self) -> Task:
+        """Settings, of which the classes matter here."""
+
+    @property
+    def typical_volumes(self) -> Sequence[float]:
+        """Cubic millimetres of each class in a scan that holds it, 0 when unknown."""
+
+
+class Predictor(Protocol):
+    """What predicts (`lib.models.ensemble.Ensemble` does)."""
+
+    @property
+    def generation(self) -> ScoringGeneration:
+        """The generation that predicts."""
+
+    def predict(self, scan: Volume, region: Volume | None = None, /) -> ScoredPrediction:
+        """Predict one scan."""
+
+
+PredictionListener = Callable[[str, ScoredPrediction], None]
+"""Called with the name of a scan and what was predicted for it."""
+
+
+@dataclass(frozen=True)
+class ScoringReport:
+    """What a scoring run did.
+
+    Attributes:
+        generation: id of the generation.
+        scored: scans that got a score.
+        failed: name and reason of each scan that did not.
+        skipped: scans that had a score or a label, or failed a moment ago.
+        seconds: what it took.
+    """
+
+    generation: str
+    scored: int
+    failed: tuple[tuple[str, str], ...]
+    skipped: int
+    seconds: float
+
+
+def score_scans(
+    engine: Engine,
+    ensemble: Predictor,
+    scans: Iterable[ScorableScan],
+    *,
+    progress: Progress = silent,
+    retry_seconds: float = RETRY_SECONDS,
+    on_prediction: PredictionListener | None = None,
+) -> ScoringReport:
+    """Score the scans that have no score for the generation of the ensemble.
+
+    Each score is committed on its own: a run that is killed loses the scan it was at, and the next
+    one goes on there. A scan that cannot be read, fetched or
+    predicted is recorded with the reason; the rest goes on, and a run that starts
+    `retry_seconds` later tries it again, so that a repaired file is picked up. One for which the memory
+    is too small just now is not recorded: the next run tries it again.
+
+    Args:
+        engine: from `open_database`.
+        ensemble: predicts.
+        scans: those to score; labelled ones are left out.
+        progress: told after each scan, stage "scoring", with the figures `failed` and, when the scan
+            was scored, `estimated_dsc`.
+        retry_seconds: for how long a failure stands; 0 tries all failures again.
+        on_prediction: told each prediction, for those who want to keep it.
+
+    Raises:
+        InputError: the database cannot be used, which does end the run.
+        UnreachableError: nothing can be fetched at present, which ends the run as well.
+    """
+    start = time.time()
+    generation = ensemble.generation
+    failed_before = start - retry_seconds
+    scans = list(scans)
+    done = names_done(engine, generation.id, failed_before=failed_before)
+    waiting = [scan for scan in scans if scan.name not in done]
+    scored = 0
+    failed: list[tuple[str, str]] = []
+    for index, scan in enumerate(waiting):
+        figures: dict[str, float] = {}
+        # Since the start, another run may have scored it, or an annotator labelled it.
+        if not is_done(engine, scan.name, generation.id, failed_before=failed_before):
+            began = time.perf_counter()
+            try:
+                classes = _estimate(ensemble, scan, on_prediction)
+            except UnreachableError:
+                raise
+            except Exception as error:  # whatever a reader, a download or a network raises must not stop the rest
+                if not isinstance(error, InputError):
+                    logger.exception("Scan %s could not be scored", scan.name)
+                reason = _reason(error)
+                if not isinstance(error, MemoryError | torch.OutOfMemoryError):
+                    record_failure(engine, scan.name, generation.id, reason, seconds=time.perf_counter() - began)
+                failed.append((scan.name, reason))
+            else:
+                seconds = time.perf_counter() - began
+                figures["estimated_dsc"] = record_score(engine, scan.name, generation.id, classes, seconds=seconds)
+                scored += 1
+        progress("scoring", index + 1, len(waiting), failed=len(failed), **figures)
+    return ScoringReport(
+        generation=generation.id,
+        scored=scored,
+        failed=tuple(failed),
+        skipped=len(scans) - scored - len(failed),
+        seconds=time.time() - start,
+    )
+
+
+def _estimate(ensemble: Predictor, scan: ScorableScan, on_prediction: PredictionListener | None) -> dict[str, float]:
+    volume = read_scan(_path(scan.image))
+    region = read_region(_path(scan.region), volume) if scan.region is not None else None
+    prediction = ensemble.predict(volume, region)
+    if on_prediction is not None:
+        on_prediction(scan.name, prediction)
+    generation = ensemble.generation
+    estimates = estimated_dsc(
+        prediction.heatmap,
+        prediction.segmentation,
+        voxel_volume=volume.voxel_volume,
+        typical_volumes=generation.typical_volumes,
+    )
+    return dict(zip(generation.task.classes, estimates, strict=True))
+
+
+def _path(path: Path | Callable[[], Path]) -> Path:
+    return path() if callable(path) else path
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"

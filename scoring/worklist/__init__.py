@@ -1,0 +1,1 @@
+"""Which scan next, and for whom."""

@@ -1,0 +1,240 @@
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi import HTTPException
+
+from apps.calibrated_ensemble.datastores.label_submission import ReviewedLabel
+from apps.calibrated_ensemble.datastores.studies_folder import INDEX, StudiesFolder
+from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
+from apps.calibrated_ensemble.jobs.scan_source import labelled_scans, unlabelled_scans
+from lib.datasets.studies_folder import read_studies
+from lib.errors import InputError
+from lib.images.files import write_volume
+from lib.images.volume import Volume
+from lib.task.task_file import task_from
+from scoring.database.engine import open_database
+from scoring.worklist.queue_state import queue_state
+from tests.apps.servers.running_server import wait_for
+
+TASK = task_from({"name": "one", "modality": "CT", "labels": {"lesion": 1}, "region": "organ"}, where="test")
+
+
+def accept_all(scan: str, label: Path, image: Path, tag: str, sent: Mapping[str, Any]) -> ReviewedLabel:
+    return ReviewedLabel(label, {"warnings": [], "tag": tag})
+
+
+def refuse_all(scan: str, label: Path, image: Path, tag: str, sent: Mapping[str, Any]) -> ReviewedLabel:
+    raise InputError(f"label of {scan}: is wrong")
+
+
+def open_folder(folder: Path, review: Callable[..., ReviewedLabel] = accept_all, **options: bool) -> StudiesFolder:
+    return StudiesFolder(str(folder), review=review, **{"auto_reload": False, **options})
+
+
+def write_image(path: Path, value: int = 0) -> Path:
+    write_volume(path, Volume(np.full((2, 2, 2), value, np.uint8), np.eye(4)))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "studies"
+    for name in ("a", "b", "c.d"):
+        write_image(folder / f"{name}.nii.gz")
+    write_image(folder / "labels" / "final" / "a.nii.gz", 1)
+    write_image(folder / "labels" / "organ" / "b.nii.gz", 1)
+    write_image(folder / ".hidden.nii.gz")
+    write_image(folder / ".calibrated_ensemble" / "refused_labels" / "x.nii.gz")
+    return folder
+
+
+@pytest.fixture
+def watched(folder: Path) -> Iterator[StudiesFolder]:
+    store = open_folder(folder, auto_reload=True)
+    yield store
+    store._observer.stop()
+    store._observer.join(10)
+
+
+def test_it_lists_what_lib_lists_without_a_server(folder: Path) -> None:
+    store = open_folder(folder)
+    studies = read_studies(folder, TASK)
+    assert labelled_scans(store, TASK) == list(studies.labelled)
+    assert unlabelled_scans(store, TASK) == list(studies.unlabelled)
+    assert store.status() == {"total": 3, "completed": 1, "label_tags": {"final": 1, "organ": 1}}
+
+
+def test_a_saved_label_is_there_after_a_restart(folder: Path, tmp_path: Path) -> None:
+    sent = write_image(tmp_path / "sent.nrrd.nii.gz", 1)
+    open_folder(folder).save_label("b", str(sent), "final", {"client_id": "ann"})
+    store = open_folder(folder)
+    assert Path(store.get_label_uri("b", "final")).read_bytes() == sent.read_bytes()
+    info = store.get_label_info("b", "final")
+    assert (info["client_id"], info["review"]) == ("ann", {"warnings": [], "tag": "final"})
+
+
+def test_a_refused_label_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    store = open_folder(folder, refuse_all)
+    standing = folder / "labels" / "final" / "a.nii.gz"
+    before, revision = standing.read_bytes(), store.revision
+    with pytest.raises(HTTPException) as caught:
+        store.save_label("a", str(write_image(tmp_path / "sent.nii.gz", 2)), "final", {})
+    assert (caught.value.status_code, caught.value.detail) == (422, "label of a: is wrong")
+    assert standing.read_bytes() == before
+    assert store.revision == revision
+
+
+def test_a_label_in_another_format_replaces_the_old_file(folder: Path, tmp_path: Path) -> None:
+    store = open_folder(folder)
+    store.save_label("a", str(write_image(tmp_path / "sent.nii", 2)), "final", {})
+    assert [path.name for path in (folder / "labels" / "final").iterdir()] == ["a.nii"]
+    assert store.get_label_uri("a", "final").endswith("a.nii")
+
+
+def test_a_link_is_replaced_and_removed_and_its_source_stays(folder: Path, tmp_path: Path) -> None:
+    source_scan, source_label = write_image(tmp_path / "scan.nii.gz"), write_image(tmp_path / "label.nii.gz", 1)
+    before = source_label.read_bytes()
+    (folder / "linked.nii.gz").symlink_to(source_scan)
+    (folder / "labels" / "final" / "linked.nii.gz").symlink_to(source_label)
+    store = open_folder(folder)
+    store.save_label("linked", str(write_image(tmp_path / "sent.nii.gz", 2)), "final", {})
+    assert source_label.read_bytes() == before
+    assert not (folder / "labels" / "final" / "linked.nii.gz").is_symlink()
+    store.remove_image("linked")
+    assert source_scan.exists()
+    assert not (folder / "linked.nii.gz").is_symlink()
+    assert "linked" not in store.list_images()
+
+
+def test_a_removed_label_of_a_link_leaves_the_source(folder: Path, tmp_path: Path) -> None:
+    source = write_image(tmp_path / "label.nii.gz", 1)
+    (folder / "labels" / "final" / "b.nii.gz").symlink_to(source)
+    store = open_folder(folder)
+    store.remove_label("b", "final")
+    assert source.exists()
+    assert "b" in store.get_unlabeled_images()
+
+
+@pytest.mark.parametrize("content", ["", '{"name": "new-dat', "[]"])
+def test_a_damaged_index_is_put_aside_and_made_again(folder: Path, content: str) -> None:
+    open_folder(folder)
+    (folder / INDEX).write_text(content)
+    store = open_folder(folder)
+    assert store.status()["completed"] == 1
+    assert json.loads((folder / INDEX).read_text())["objects"].keys() == {"a", "b", "c.d"}
+    (aside,) = folder.glob(f"{INDEX}.damaged-*")
+    assert aside.read_text() == content
+
+
+def test_two_processes_do_not_overwrite_each_others_labels(folder: Path, tmp_path: Path) -> None:
+    server, batch = open_folder(folder), open_folder(folder)
+    server.save_label("b", str(write_image(tmp_path / "sent.nii.gz", 1)), "final", {"client_id": "ann"})
+    batch.save_label("c.d", str(write_image(tmp_path / "sent.nii.gz", 2)), "original", {})
+    after = open_folder(folder)
+    assert after.get_label_info("b", "final")["client_id"] == "ann"
+    assert after.get_label_by_image_id("c.d", "original") == "c.d"
+    assert sorted(after.get_labeled_images()) == ["a", "b"]
+
+
+def test_files_that_come_go_or_are_moved_in_place_are_noticed(watched: StudiesFolder, folder: Path) -> None:
+    before = watched.revision
+    write_image(folder / "new.nii.gz")  # written under another name and moved
+    wait_for(lambda: "new" in watched.list_images(), seconds=20, what="the moved scan")
+    wait_for(lambda: watched.revision > before, seconds=20, what="the revision to grow")
+    write_image(folder / "labels" / "final" / "new.nii.gz", 1)
+    wait_for(lambda: "new" in watched.get_labeled_images(), seconds=20, what="the moved label")
+    (folder / "new.nii.gz").unlink()
+    wait_for(lambda: "new" not in watched.list_images(), seconds=20, what="the scan to go")
+
+
+def test_a_scan_that_is_renamed_is_noticed(watched: StudiesFolder, folder: Path) -> None:
+    (folder / "b.nii.gz").rename(folder / "renamed.nii.gz")
+    wait_for(lambda: "renamed" in watched.list_images(), seconds=20, what="the new name")
+    assert "b" not in watched.list_images()
+    (folder / "renamed.nii.gz").rename(folder / "a.nii.gz")
+    wait_for(lambda: "renamed" not in watched.list_images(), seconds=20, what="the name to go")
+
+
+def test_what_the_server_stores_itself_does_not_list_the_folder_again(
+    watched: StudiesFolder, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = []
+    monkeypatch.setattr(watched, "refresh", lambda: listed.append("again"))
+    watched.save_label("b", str(write_image(tmp_path / "sent.nii.gz", 1)), "final", {})
+    # Events come in order: once this one has come, those of the label have.
+    write_image(folder / "new.nii.gz")
+    wait_for(lambda: bool(listed), seconds=20, what="the event of a new scan")
+    assert listed == ["again"]
+
+
+@pytest.mark.parametrize("tag", ["../../elsewhere", "", "a/b", ".hidden"])
+def test_a_tag_that_is_no_name_is_refused(folder: Path, tmp_path: Path, tag: str) -> None:
+    with pytest.raises(HTTPException) as caught:
+        open_folder(folder).save_label("a", str(write_image(tmp_path / "sent.nii.gz")), tag, {})
+    assert caught.value.status_code == 422
+
+
+def test_an_unknown_scan_is_answered_with_404(folder: Path, tmp_path: Path) -> None:
+    store = open_folder(folder)
+    label = str(write_image(tmp_path / "sent.nii.gz"))
+    for attempt in (
+        lambda: store.save_label("nobody", label, "final", {}),
+        lambda: store.remove_image("nobody"),
+        lambda: store.update_image_info("nobody", {"x": 1}),
+    ):
+        with pytest.raises(HTTPException) as caught:
+            attempt()
+        assert caught.value.status_code == 404
+
+
+def test_who_was_served_does_not_write_the_index(folder: Path) -> None:
+    store = open_folder(folder)
+    before = (folder / INDEX).stat().st_mtime_ns
+    store.update_image_info("a", {"strategy": {"random": {"ts": 1}}})
+    assert (folder / INDEX).stat().st_mtime_ns == before
+    assert store.get_image_info("a")["strategy"] == {"random": {"ts": 1}}
+    store.update_image_info("a", {"note": "blurred"})
+    assert open_folder(folder).get_image_info("a")["note"] == "blurred"
+
+
+def test_a_place_that_cannot_be_written_to_is_named(folder: Path, tmp_path: Path) -> None:
+    (folder / "labels" / "draft").write_text("a file where the folder should be")
+    with pytest.raises(HTTPException) as caught:
+        open_folder(folder).save_label("b", str(write_image(tmp_path / "sent.nii.gz")), "draft", {})
+    assert caught.value.status_code == 422
+    assert "labels/draft/b.nii.gz: cannot be written" in caught.value.detail
+
+
+def test_many_scans_are_listed_in_little_time(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    (folder / "labels" / "final").mkdir(parents=True)
+    for number in range(20_000):
+        (folder / f"scan_{number}.nii.gz").touch()
+    start = time.monotonic()
+    store = open_folder(folder)
+    store.refresh()
+    # The stock datastore compares every scan with every other one: over a minute.
+    assert time.monotonic() - start < 20
+    assert len(store.list_images()) == 20_000
+
+
+def test_the_register_lists_the_folder_only_after_a_change(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_folder(folder)
+    engine = open_database(tmp_path / "database.sqlite")
+    register = ScanRegister(store, engine)
+    register.synchronise()
+    assert (queue_state(engine, generation=None).labelled, queue_state(engine, generation=None).free) == (1, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "list_images", lambda: pytest.fail("the folder was listed without need"))
+        register.synchronise()
+    store.save_label("b", str(write_image(tmp_path / "sent.nii.gz")), "final", {})
+    register.synchronise()
+    assert (queue_state(engine, generation=None).labelled, queue_state(engine, generation=None).free) == (2, 1)
+    engine.dispose()

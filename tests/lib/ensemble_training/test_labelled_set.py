@@ -1,0 +1,65 @@
+"""Labels that change while they are read."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lib.datasets.scans import LabelledScan
+from lib.ensemble_training.labelled_set import read_label_state
+from lib.errors import InputError
+from lib.models.workspace import Workspace
+from lib.progress import silent
+from tests.tiny_training import a_task
+
+SCANS = 6
+
+
+@pytest.fixture
+def scans(balls: tuple[LabelledScan, ...], tmp_path: Path) -> list[LabelledScan]:
+    """Scans whose labels may be changed."""
+    return [
+        replace(scan, label=Path(shutil.copy(scan.label, tmp_path / f"label_{number}.nii.gz")))
+        for number, scan in enumerate(balls[:SCANS])
+    ]
+
+
+def after_the_first_pass(change: Callable[[], object]) -> Callable[..., None]:
+    def progress(_stage: str, done: int, _total: int, **_: object) -> None:
+        if done == SCANS:
+            change()
+
+    return progress
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "corrected"])
+def test_a_label_that_changes_meanwhile_is_left_out_and_named(
+    scans: list[LabelledScan], tmp_path: Path, caplog: pytest.LogCaptureFixture, gone: bool
+) -> None:
+    changed, other = scans[0], scans[1]
+
+    def change() -> None:
+        changed.label.unlink()
+        if not gone:
+            changed.label.write_bytes(other.label.read_bytes())
+
+    workspace = Workspace(tmp_path / "workspace")
+    state = read_label_state(a_task(), scans, workspace, after_the_first_pass(change))
+    assert {scan.name for scan in state.scans} == {scan.name for scan in scans[1:]}
+    assert changed.patient not in state.folds
+    assert changed.label.name in state.left_out[changed.name]
+    assert "Left out of training" in caplog.text
+    # Nothing of it is kept under the digest of what it was before.
+    assert len(list(workspace.prepared_scans.iterdir())) == SCANS - 1
+    assert gone or len(read_label_state(a_task(), scans, workspace, silent).scans) == SCANS
+
+
+def test_where_too_few_are_left_the_training_says_why(scans: list[LabelledScan], tmp_path: Path) -> None:
+    def change() -> None:
+        for scan in scans[1:]:
+            scan.label.unlink()
+
+    with pytest.raises(InputError, match=r"changed while they were read .*label_.* train again"):
+        read_label_state(a_task(), scans, Workspace(tmp_path / "workspace"), after_the_first_pass(change))

@@ -1,0 +1,294 @@
+"""Generations on disk: whole, immutable, and refused where they are not as published."""
+
+import json
+import os
+import pickle
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lib.calibration.registry import CALIBRATIONS
+from lib.calibration.settings import FoldCombination
+from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics, reduce_outputs
+from lib.calibration.votes import Votes
+from lib.errors import DamagedGenerationError, InputError
+from lib.models.generation import Findings, Generation, damaged_files, find_generation, read_generation
+from lib.models.method import Method
+from lib.models.publishing import publish_generation
+from lib.models.workspace import Workspace
+from lib.storage.digest import digest_file
+from lib.task.task import Task
+from tests.lib.training.test_checkpoints import Bomb
+from tests.tiny_training import a_plan, a_task, full_disk, tree
+
+Publish = Callable[..., Generation]
+
+KEY = "0123456789abcdef" * 4
+FILES = (
+    "task.json",
+    "plan.json",
+    "calibration.json",
+    "folds.json",
+    "metrics.json",
+    "statistics.npz",
+    "members/fold_0_offset_0.pt",
+    "members/fold_1_offset_2.pt",
+)
+
+
+def some_statistics() -> OutOfFoldStatistics:
+    """Of noise."""
+    rng = np.random.default_rng(0)
+    softmax = rng.random((3, 1, 6, 5, 4), np.float32)
+    label = rng.integers(0, 2, (6, 5, 4), np.uint8)
+    return reduce_outputs(softmax, (softmax[:, 0] > 0.5).astype(np.uint8), label, served=1)
+
+
+FINDINGS = Findings(
+    w_dsc=(-1.0,),
+    statistics=some_statistics(),
+    calibration=Votes(coefficients=((0.1, 1 / 3, 0.5),), combination=FoldCombination.MEAN),
+    folds={"anna": 0, "bert": 1},
+    typical_volumes=(123.4,),
+    metrics={"dice": {"lesion": 0.8}, "left_out": {}},
+)
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> list[list[Path]]:
+    """One file for each of two folds and three offsets, which holds their numbers."""
+    (tmp_path / "members").mkdir()
+    paths = [[tmp_path / "members" / f"{fold}{offset}.pt" for offset in range(3)] for fold in range(2)]
+    for fold, row in enumerate(paths):
+        for offset, path in enumerate(row):
+            torch.save({"weight": torch.tensor([fold, offset])}, path)
+    return paths
+
+
+@pytest.fixture
+def publish(tmp_path: Path, members: list[list[Path]]) -> Publish:
+    def publish(key: str = KEY, task: Task | None = None, **findings: Any) -> Generation:
+        return publish_generation(
+            tmp_path / "generations",
+            key=key,
+            method=Method.SEEDS,
+            labels_digest="l" * 64,
+            task=task or a_task(),
+            plan=a_plan(),
+            findings=replace(FINDINGS, **findings),
+            members=members,
+            evaluations={},
+        )
+
+    return publish
+
+
+@pytest.fixture
+def published(publish: Publish) -> Generation:
+    return publish()
+
+
+def accept(generation: Generation, name: str) -> None:
+    """Write the digest of a changed file into the manifest."""
+    manifest = generation.path / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["files"][name] = digest_file(generation.path / name)
+    manifest.write_text(json.dumps(content))
+
+
+def test_what_is_published_is_read_back(published: Generation) -> None:
+    read = read_generation(published.path)
+    assert (read.id, read.key, read.task, read.plan) == (published.id, KEY, a_task(), a_plan())
+    assert read.id == published.path.name
+    assert (read.method, read.labels_digest) == (Method.SEEDS, "l" * 64)
+    for name in ("w_dsc", "calibration", "folds", "typical_volumes", "metrics"):
+        assert getattr(read.findings, name) == getattr(FINDINGS, name)
+    written, stored = (one.statistics.to_arrays() for one in (FINDINGS, read.findings))
+    assert written.keys() == stored.keys()
+    for name in written:
+        np.testing.assert_array_equal(written[name], stored[name])
+    assert (read.typical_volumes, read.metrics) == ((123.4,), FINDINGS.metrics)
+    read.verify()
+
+
+@pytest.mark.parametrize("heatmap", CALIBRATIONS)
+def test_every_calibration_is_read_back_as_it_was_published(publish: Publish, heatmap: str) -> None:
+    task = a_task(heatmap=heatmap)
+    calibration = CALIBRATIONS[heatmap].fit(FINDINGS.statistics, task)
+    published = publish(task=task, calibration=calibration)
+    assert published.calibration == calibration
+    assert type(published.calibration) is CALIBRATIONS[heatmap]
+
+
+def test_a_generation_of_an_older_layout_is_damage_and_not_a_traceback(published: Generation) -> None:
+    (published.path / "statistics.npz").rename(published.path / "pattern_counts.npz")
+    with pytest.raises(DamagedGenerationError, match=r"statistics\.npz: cannot be read .*; train again"):
+        read_generation(published.path)
+
+
+def test_every_member_is_found_by_its_fold_and_offset(published: Generation) -> None:
+    for fold in range(2):
+        for offset in range(3):
+            assert published.load_member(fold, offset)["weight"].tolist() == [fold, offset]
+
+
+def test_the_manifest_holds_versions_seed_and_a_checksum_of_every_file(published: Generation) -> None:
+    manifest = json.loads((published.path / "manifest.json").read_text())
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert set(manifest["versions"]) == {"python", "calibrated-ensemble", "torch", "monai", "numpy", "scipy"}
+    assert manifest["seed"] == a_task().seed
+    assert manifest["key"] == KEY
+    assert set(manifest["files"]) == set(tree(published.path)) - {"manifest.json"}
+    assert set(FILES) <= set(manifest["files"])
+
+
+def test_members_are_copied_where_they_cannot_be_linked(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("another file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+    generation = publish()
+    generation.verify()
+    assert generation.load_member(1, 2)["weight"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_changed_by_one_bit_is_named(published: Generation, name: str) -> None:
+    path = published.path / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+    with pytest.raises(DamagedGenerationError, match=f"{name}: differs from what was published; train again"):
+        published.verify()
+    assert damaged_files(published.path) == [path]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(published: Generation, name: str) -> None:
+    (published.path / name).unlink()
+    with pytest.raises(DamagedGenerationError, match=f"{name}: is missing; train again"):
+        published.verify()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff\xfe"])
+def test_a_manifest_that_is_none_is_damage(published: Generation, content: bytes) -> None:
+    (published.path / "manifest.json").write_bytes(content)
+    for read in (published.verify, lambda: read_generation(published.path)):
+        with pytest.raises(DamagedGenerationError):
+            read()
+    assert damaged_files(published.path) == [published.path / "manifest.json"]
+
+
+@pytest.mark.parametrize("name", FILES[:6])
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"w_dsc": 3', b"PK\x03\x04"])
+def test_settings_that_cannot_be_read_are_damage_and_no_traceback(
+    published: Generation, name: str, content: bytes
+) -> None:
+    """Even where the manifest fits them."""
+    (published.path / name).write_bytes(content)
+    accept(published, name)
+    if name in ("folds.json", "metrics.json") and content == b"{}":
+        assert read_generation(published.path).id == published.id
+        return
+    with pytest.raises(DamagedGenerationError, match=published.id) as raised:
+        read_generation(published.path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda bomb, path: path.write_bytes(pickle.dumps(bomb, protocol=2))])
+def test_a_pickle_in_place_of_weights_does_not_run(
+    published: Generation, tmp_path: Path, write: Callable[[Any, Path], Any]
+) -> None:
+    """Even where the manifest fits it."""
+    name = "members/fold_0_offset_1.pt"
+    (published.path / name).unlink()
+    write(Bomb(tmp_path / "ran"), published.path / name)
+    accept(published, name)
+    published.verify()
+    with pytest.raises(DamagedGenerationError, match=f"{name}: cannot be read as weights"):
+        published.load_member(0, 1)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 300, -1])
+def test_a_truncated_or_missing_member_is_named(published: Generation, keep: int) -> None:
+    path = published.path / "members" / "fold_1_offset_0.pt"
+    content = path.read_bytes()
+    path.unlink()
+    with pytest.raises(DamagedGenerationError, match=r"fold_1_offset_0\.pt"):
+        published.load_member(1, 0)
+    path.write_bytes(content[:keep])
+    with pytest.raises(DamagedGenerationError, match=r"fold_1_offset_0\.pt"):
+        published.load_member(1, 0)
+
+
+def test_later_generations_and_lost_members_leave_a_published_one_as_it_is(
+    published: Generation, publish: Publish, members: list[list[Path]]
+) -> None:
+    before = tree(published.path)
+    other = publish("f" * 64)
+    for row in members:
+        for path in row:
+            path.unlink()
+            torch.save(nn.Conv3d(1, 1, 1).state_dict(), path)
+    assert tree(published.path) == before
+    published.verify()
+    other.verify()
+
+
+def test_a_generation_is_found_by_its_key(published: Generation, publish: Publish) -> None:
+    folder = published.path.parent
+    second = publish("f" * 64)
+    # The folder's name holds the first digits of a key only.
+    assert find_generation(folder, KEY[:8] + "0" * 56) is None
+    assert find_generation(folder, "e" * 64) is None
+    found = find_generation(folder, KEY)
+    assert found is not None
+    assert found.id == published.id
+    found = find_generation(folder, "f" * 64)
+    assert found is not None
+    assert found.id == second.id
+    assert find_generation(folder / "nowhere", KEY) is None
+
+
+def test_a_publication_that_is_killed_is_never_read(tmp_path: Path, publish: Publish) -> None:
+    """By a real SIGKILL of a process, after everything is written and before it is moved into place."""
+    child = os.fork()
+    if child == 0:
+        Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        publish()
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    workspace = Workspace(tmp_path)
+    (half,) = workspace.generations.iterdir()
+    assert (half / "manifest.json").is_file()
+    assert half.name.startswith(".tmp-")
+    assert find_generation(workspace.generations, KEY) is None
+    generation = publish()
+    workspace.remove_leftovers()
+    assert list(workspace.generations.iterdir()) == [generation.path]
+    generation.verify()
+
+
+def test_a_full_disk_publishes_nothing_and_leaves_nothing(tmp_path: Path, publish: Publish) -> None:
+    first = publish("f" * 64)
+    before = tree(tmp_path)
+    with full_disk(100), pytest.raises(InputError, match="free some space"):
+        publish()
+    assert tree(tmp_path) == before
+    first.verify()
+
+
+def test_a_number_that_is_none_is_not_published(tmp_path: Path, publish: Publish) -> None:
+    """JSON knows no NaN; other readers would stumble over it."""
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        publish(typical_volumes=(np.nan,))
+    assert list((tmp_path / "generations").iterdir()) == []

@@ -1,0 +1,128 @@
+import threading
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from lib.errors import DamagedGenerationError, InputError, NotTrainedError
+from lib.models.workspace import Workspace
+from tests.tiny_training import Trained, full_disk, tree
+
+
+def test_before_the_first_generation_there_is_none(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    assert workspace.current() is None
+    with pytest.raises(NotTrainedError, match="no model is trained yet; label some scans, then train"):
+        workspace.generation()
+    assert not workspace.root.exists()
+
+
+def test_the_current_generation_is_the_one_that_was_made_current(copied: Trained) -> None:
+    assert copied.workspace.current() == copied.generation.id
+    assert copied.workspace.generation().key == copied.generation.key
+
+
+def test_a_current_generation_that_is_gone_is_named(copied: Trained) -> None:
+    (copied.workspace.root / "current").write_text("20200101T000000-00000000")
+    with pytest.raises(DamagedGenerationError, match=r"20200101T000000-00000000/manifest\.json: cannot be read"):
+        copied.workspace.generation()
+
+
+def test_a_generation_is_made_current_in_one_step(copied: Trained, tmp_path: Path) -> None:
+    """Whoever reads meanwhile gets the old or the new one."""
+    workspace, ids = copied.workspace, set()
+    others = [type(copied.generation)(**vars(copied.generation) | {"id": name * 200}) for name in "ab"]
+    workspace.make_current(others[0])
+    ended = threading.Event()
+
+    def read() -> None:
+        while not ended.is_set():
+            ids.add(workspace.current())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(60):
+        workspace.make_current(others[number % 2])
+    ended.set()
+    reader.join()
+    assert ids <= {"a" * 200, "b" * 200}
+
+
+def test_a_full_disk_leaves_the_old_generation_current(copied: Trained) -> None:
+    before = tree(copied.workspace.root)
+    other = type(copied.generation)(**vars(copied.generation) | {"id": "x" * 50})
+    with full_disk(10), pytest.raises(InputError, match="free some space"):
+        copied.workspace.make_current(other)
+    assert tree(copied.workspace.root) == before
+
+
+def test_folds_are_kept_for_their_number_of_folds(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    assert workspace.read_folds(2) == {}
+    workspace.write_folds({"anna": 1, "bert": 0}, 2)
+    assert Workspace(tmp_path).read_folds(2) == {"anna": 1, "bert": 0}
+    assert workspace.read_folds(3) == {}
+
+
+def test_one_training_at_a_time(tmp_path: Path) -> None:
+    first, second = Workspace(tmp_path), Workspace(tmp_path)
+    refused = pytest.raises(InputError, match="another training is running here")
+    with first.training_lock(), refused, second.training_lock():
+        pass
+    with second.training_lock():
+        pass
+
+
+def test_the_right_to_train_ends_with_an_error(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    with pytest.raises(RuntimeError, match="diverged"), workspace.training_lock():
+        raise RuntimeError("diverged")
+    with workspace.training_lock():
+        pass
+
+
+def test_a_workspace_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    workspace = Workspace(tmp_path / "file" / "workspace")
+    with (
+        pytest.raises(InputError, match=r"cannot be written .*; choose a workspace that is writable"),
+        workspace.training_lock(),
+    ):
+        pass
+    assert workspace.current() is None
+
+
+def test_what_killed_trainings_left_is_removed_and_nothing_else(copied: Trained) -> None:
+    workspace = copied.workspace
+    before = tree(workspace.root)
+    for folder in (workspace.generations, workspace.prepared_scans):
+        (folder / ".tmp-folder").mkdir()
+        (folder / ".tmp-folder" / "file").write_text("half")
+    (workspace.members / ".tmp-member.pt").write_text("half")
+    (workspace.out_of_fold / ".tmp-scan.npz").write_text("half")
+    workspace.remove_leftovers()
+    assert tree(workspace.root) == before
+    Workspace(workspace.root / "new").remove_leftovers()
+
+
+def test_damaged_folds_are_named_with_what_to_do(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    (tmp_path / "folds.json").write_text('{"fold_count": 3, "pat')
+    with pytest.raises(InputError, match=r"folds.json: cannot be read .*; put back a copy"):
+        workspace.read_folds(3)
+
+
+def test_one_scoring_waits_for_the_other(tmp_path: Path) -> None:
+    workspace, order = Workspace(tmp_path / "new"), []
+
+    def score() -> None:
+        with Workspace(tmp_path / "new").scoring_lock():
+            order.append("second")
+
+    second = Thread(target=score)
+    with workspace.scoring_lock():
+        second.start()
+        second.join(timeout=0.3)
+        order.append("first")
+    second.join(timeout=10)
+    assert order == ["first", "second"]

@@ -1,0 +1,128 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from lib.errors import InputError
+from scoring.database.engine import open_database, reading, record_event, writing
+from scoring.database.scan_list import synchronise_scans
+from scoring.database.tables import events, information, scans
+from tests.unprivileged import read_only_folder
+
+
+def test_is_made_on_first_use_with_its_folder_and_found_again(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "workspace" / "database.sqlite"
+    first = open_database(path)
+    synchronise_scans(first, ["a", "b"], ["b"])
+    first.dispose()
+    with reading(open_database(str(path))) as connection:
+        assert set(connection.scalars(select(scans.c.name))) == {"a", "b"}
+
+
+def test_takes_any_url(tmp_path: Path) -> None:
+    synchronise_scans(open_database(f"sqlite:///{tmp_path}/queue.db"), ["a"], [])
+    assert sqlite3.connect(tmp_path / "queue.db").execute("SELECT name FROM scans").fetchall() == [("a",)]
+
+
+def test_writes_ahead_and_enforces_references(tmp_path: Path) -> None:
+    engine = open_database(tmp_path / "database.sqlite")
+    with reading(engine) as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_can_be_read_while_another_connection_writes(engine: Engine) -> None:
+    synchronise_scans(engine, ["a"], [])
+    with writing(engine) as writer:
+        writer.execute(scans.update().values(name="b"))
+        with reading(engine) as reader:
+            assert reader.scalar(select(scans.c.name)) == "a"
+
+
+def test_keeps_nothing_of_a_block_that_raises(engine: Engine) -> None:
+    def write_half() -> None:
+        with writing(engine) as connection:
+            record_event(connection, "served", time=1.0, scan="a")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    with reading(engine) as connection:
+        assert connection.scalar(select(func.count()).select_from(events)) == 0
+
+
+def test_an_error_of_the_program_is_not_taken_for_one_of_the_disk(tmp_path: Path) -> None:
+    engine = open_database(tmp_path / "database.sqlite")
+    with pytest.raises(Exception, match="no such table") as caught, writing(engine) as connection:
+        connection.exec_driver_sql("SELECT * FROM nonsense")
+    assert not isinstance(caught.value, InputError)
+
+
+def test_refuses_a_file_that_is_no_database_and_leaves_it_alone(tmp_path: Path) -> None:
+    path = tmp_path / "database.sqlite"
+    path.write_text("scan,score\n" * 200)
+    with pytest.raises(InputError, match=r"database\.sqlite: .*not a database") as caught:
+        open_database(path)
+    assert "\n" not in str(caught.value)
+    assert path.read_text() == "scan,score\n" * 200
+
+
+def test_refuses_a_path_that_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unable to open"):
+        open_database(tmp_path)
+
+
+def test_refuses_a_workspace_inside_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="workspace that is writable"):
+        open_database(tmp_path / "file" / "database.sqlite")
+
+
+def test_refuses_a_folder_that_is_read_only() -> None:
+    with read_only_folder() as folder, pytest.raises(InputError, match="writable"):
+        open_database(folder / "database.sqlite")
+
+
+def test_a_database_that_is_read_only_can_be_read_and_says_so_when_written(tmp_path: Path) -> None:
+    path = tmp_path / "database.sqlite"
+    synchronise_scans(open_database(path), ["a"], [])
+    engine = open_database(f"sqlite:///file:{path}?mode=ro&uri=true")
+    with reading(engine) as connection:
+        assert connection.scalar(select(scans.c.name)) == "a"
+    with pytest.raises(InputError, match="readonly"):
+        synchronise_scans(engine, ["a", "b"], [])
+
+
+def test_a_full_disk_is_named_and_costs_nothing_that_was_stored(tmp_path: Path) -> None:
+    engine = open_database(tmp_path / "database.sqlite")
+    synchronise_scans(engine, ["a"], [])
+    with reading(engine) as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(InputError, match="full"):
+        synchronise_scans(engine, [f"scan_{i}" for i in range(5000)], [])
+    with reading(engine) as connection:
+        assert list(connection.execute(select(scans.c.name, scans.c.state))) == [("a", "unlabelled")]
+
+
+def test_a_lock_that_is_never_released_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scoring.database.engine.LOCK_SECONDS", 0.05)
+    engine = open_database(tmp_path / "database.sqlite")
+    with writing(engine), pytest.raises(InputError, match=r"locked.*try again"):
+        synchronise_scans(engine, ["a"], [])
+
+
+def test_refuses_tables_of_another_version(engine: Engine, database: str) -> None:
+    with writing(engine) as connection:
+        connection.execute(information.update().values(schema_version=99))
+    with pytest.raises(InputError, match="version 99, this program knows 1"):
+        open_database(database)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"), [("nonsense://host/name", "unknown kind"), ("://", "no database URL"), ("sqlite+x://", "kind")]
+)
+def test_refuses_a_url_it_cannot_use(url: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_database(url)

@@ -1,0 +1,55 @@
+import pytest
+from sqlalchemy import Engine, select
+
+from scoring.database.engine import reading
+from scoring.database.scan_list import mark_labelled, synchronise_scans
+from scoring.database.score_records import is_done, names_done, record_failure, record_score
+from scoring.database.tables import events, scores
+from scoring.worklist.ranking import ranking
+
+
+def test_the_mean_is_that_of_the_classes(engine: Engine) -> None:
+    assert record_score(engine, "a", "g", {"organ": 0.9, "lesion": 0.4}, seconds=1.0) == pytest.approx(0.65)
+    assert ranking(engine, "g")[0].classes == {"organ": 0.9, "lesion": 0.4}
+
+
+def test_a_score_takes_the_place_of_a_failure_and_the_other_way_round(engine: Engine) -> None:
+    record_failure(engine, "a", "g", "truncated", seconds=0.1)
+    record_score(engine, "a", "g", {"lesion": 0.4}, seconds=1.0)
+    assert [(line.mean, line.error) for line in ranking(engine, "g")] == [(0.4, None)]
+    record_failure(engine, "a", "g", "vanished", seconds=0.1)
+    assert [(line.mean, line.classes, line.error) for line in ranking(engine, "g")] == [(None, None, "vanished")]
+
+
+def test_generations_have_scores_of_their_own(engine: Engine) -> None:
+    record_score(engine, "a", "g", {"lesion": 0.4}, seconds=1.0)
+    record_score(engine, "a", "newer", {"lesion": 0.8}, seconds=1.0)
+    assert [ranking(engine, generation)[0].mean for generation in ("g", "newer")] == [0.4, 0.8]
+
+
+def test_time_and_cost_are_kept_and_logged(engine: Engine) -> None:
+    record_score(engine, "a", "g", {"lesion": 0.4}, seconds=2.5, now=1000.0)
+    record_failure(engine, "b", "g", "truncated", seconds=0.5, now=1001.0)
+    with reading(engine) as connection:
+        assert connection.execute(select(scores.c.seconds, scores.c.time)).all() == [(2.5, 1000.0), (0.5, 1001.0)]
+        logged = connection.execute(select(events.c.time, events.c.kind, events.c.scan, events.c.detail)).all()
+    assert logged == [(1000.0, "scored", "a", "g: 0.4000"), (1001.0, "failed", "b", "g: truncated")]
+
+
+@pytest.mark.parametrize("classes", [{}, {"lesion": 1.01}, {"lesion": -0.1}, {"lesion": float("nan")}])
+def test_refuses_what_is_no_dsc(engine: Engine, classes: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="one value in"):
+        record_score(engine, "a", "g", classes, seconds=1.0)
+    assert ranking(engine, "g") == []
+
+
+def test_done_is_what_is_labelled_scored_or_failed_a_moment_ago(engine: Engine) -> None:
+    synchronise_scans(engine, ["new", "elsewhere"], [])
+    mark_labelled(engine, "labelled")
+    record_score(engine, "scored", "g", {"lesion": 0.4}, seconds=1.0, now=10.0)
+    record_score(engine, "elsewhere", "older", {"lesion": 0.4}, seconds=1.0, now=100.0)
+    record_failure(engine, "failed", "g", "truncated", seconds=0.1, now=100.0)
+    names = ["new", "elsewhere", "labelled", "scored", "failed", "unknown"]
+    for failed_before, done in ((100.0, {"labelled", "scored", "failed"}), (100.1, {"labelled", "scored"})):
+        assert names_done(engine, "g", failed_before=failed_before) == done
+        assert {name for name in names if is_done(engine, name, "g", failed_before=failed_before)} == done
