@@ -1,6 +1,5 @@
 """The database of scans, scores, leases and events, shared by server, training and scoring processes."""
 
-import errno
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -52,8 +51,8 @@ def open_database(url_or_path: str | Path) -> Engine:
         url_or_path: path of a SQLite file, or any SQLAlchemy URL (`postgresql+psycopg://...`).
 
     Raises:
-        InputError: no such driver, a folder that cannot be made, or a database written by a later version.
-        DatabaseError: no such server, a folder that cannot be written to, a full disk, or a file that is no database.
+        InputError: no such driver, no URL of a database, or a folder that cannot be made.
+        DatabaseError: the database cannot be reached or written to, is none, or was written by a later version.
     """
     url = _url(url_or_path)
     try:
@@ -139,8 +138,7 @@ def _url(url_or_path: str | Path) -> URL:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        kind = DatabaseError if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO} else InputError
-        raise kind(
+        raise InputError(
             f"{path}: the folder cannot be made ({error.strerror}); choose a workspace that is writable"
         ) from error
     return URL.create("sqlite", database=str(path))
@@ -209,7 +207,7 @@ def _check_schema(engine: Engine) -> None:
         except ProgrammingError as error:
             raise _no_right(engine, "brought up to date", error) from error
     if found != SCHEMA_VERSION:
-        raise InputError(
+        raise DatabaseError(
             f"{_shown(engine.url)}: has tables of version {found}, this program knows {SCHEMA_VERSION} and earlier "
             "ones; use the program that wrote it, or stop the server and move the database away: scores are made again"
         )

@@ -116,7 +116,7 @@ def test_a_lock_that_is_never_released_is_named(tmp_path: Path, monkeypatch: pyt
 def test_refuses_tables_of_a_later_version_and_leaves_them_alone(engine: Engine, database: str) -> None:
     with writing(engine) as connection:
         connection.execute(information.update().values(schema_version=99))
-    with pytest.raises(InputError, match="version 99, this program knows 2 and earlier"):
+    with pytest.raises(DatabaseError, match="version 99, this program knows 2 and earlier"):
         open_database(database)
 
 
