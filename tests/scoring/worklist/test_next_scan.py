@@ -176,6 +176,7 @@ def test_the_queue_says_why_nothing_is_left(engine: Engine) -> None:
     ask(engine, "ann")
     assert ask(engine, "bob") is None
     assert state() == QueueState(labelled=0, leased=2, broken=1, free=0)
+    assert state().counts == {"labelled": 0, "leased": 2, "broken": 1, "free": 0}
     assert "annotators have at present: 2; labelled: 0" in state().reason
     assert "could not be read: 1" in state().reason
     assert state(now=LEASE).free == 2
