@@ -1,6 +1,6 @@
 """The order of the queue as it is stored: the priority of each scan by each strategy."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,28 +38,30 @@ def use_random_order(connection: Connection, seed: int) -> None:
 
 
 def rank_scored_scan(
-    connection: Connection, scan_id: int, generation: str, estimated_dsc: Mapping[str, float] | None
+    connection: Connection, scan_id: int, name: str, generation: str, estimated_dsc: Mapping[str, float] | None
 ) -> None:
     """Store priorities of a scan by the strategies that need a model, in place of earlier ones.
 
     Args:
         connection: from `writing`.
         scan_id: row of the scan.
+        name: its name.
         generation: id of the generation that estimated.
         estimated_dsc: by class, in [0, 1]; None when there is no estimate, and so no priority.
     """
-    connection.execute(
-        priorities.delete().where(priorities.c.scan_id == scan_id, priorities.c.generation == generation)
-    )
+    earlier = (priorities.c.scan_id == scan_id) & (priorities.c.generation == generation)
     if estimated_dsc is None:
+        connection.execute(priorities.delete().where(earlier))
         return
-    name, state = connection.execute(select(scans.c.name, scans.c.state).where(scans.c.id == scan_id)).one()
     candidates = Candidates([name], np.array([list(estimated_dsc.values())], dtype=np.float64))
-    rows = []
-    for strategy, query in query_strategies(_seed(connection)).items():
+    unlabelled = select(scans.c.state == ScanState.UNLABELLED.value).where(scans.c.id == scan_id).scalar_subquery()
+    for strategy, query in query_strategies().items():
         if query.needs_model:
-            rows += _rows(strategy, generation, [scan_id], [state], query.priorities(candidates))
-    connection.execute(priorities.insert(), rows)
+            priority = query.priorities(candidates).item()
+            replaced = priorities.update().where(earlier, priorities.c.strategy == strategy).values(priority=priority)
+            if not connection.execute(replaced).rowcount:
+                row = {"scan_id": scan_id, "strategy": strategy, "generation": generation, "priority": priority}
+                connection.execute(priorities.insert().values(**row, waiting=unlabelled))
 
 
 def set_waiting(connection: Connection, changed: Mapping[int, bool]) -> None:
@@ -73,32 +75,23 @@ def set_waiting(connection: Connection, changed: Mapping[int, bool]) -> None:
 
 
 def _rank_without_model(connection: Connection, new: Iterable[Any]) -> None:
-    ids, names, states = [], [], []
-    for scan_id, name, state in new:
-        ids.append(scan_id)
-        names.append(name)
-        states.append(state)
-    if not ids:
+    found = list(new)
+    if not found:
         return
+    candidates = Candidates([name for _, name, _ in found])
     for strategy, query in query_strategies(_seed(connection)).items():
         if not query.needs_model:
-            rows = _rows(strategy, NO_MODEL, ids, states, query.priorities(Candidates(names)))
+            rows = [
+                {
+                    "scan_id": scan_id,
+                    "strategy": strategy,
+                    "generation": NO_MODEL,
+                    "priority": priority,
+                    "waiting": state == ScanState.UNLABELLED,
+                }
+                for (scan_id, _, state), priority in zip(found, query.priorities(candidates).tolist(), strict=True)
+            ]
             connection.execute(priorities.insert(), rows)
-
-
-def _rows(
-    strategy: str, generation: str, ids: Sequence[int], states: Sequence[str], values: np.ndarray
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "scan_id": scan_id,
-            "strategy": strategy,
-            "generation": generation,
-            "priority": priority,
-            "waiting": state == ScanState.UNLABELLED,
-        }
-        for scan_id, state, priority in zip(ids, states, values.tolist(), strict=True)
-    ]
 
 
 def _seed(connection: Connection) -> int:

@@ -126,4 +126,4 @@ def _replace(connection: Connection, scan: str, generation: str, values: dict[st
     row = (scores.c.scan_id == id_) & (scores.c.generation == generation)
     if not connection.execute(scores.update().where(row).values(values)).rowcount:
         connection.execute(scores.insert().values(scan_id=id_, generation=generation, **values))
-    rank_scored_scan(connection, id_, generation, values["classes"])
+    rank_scored_scan(connection, id_, scan, generation, values["classes"])

@@ -9,11 +9,14 @@ RANDOM = "random"
 
 
 def query_strategies(seed: int = 0) -> dict[str, QueryStrategy]:
-    """All strategies by name, those that leave something to chance with this seed.
+    """All strategies by name; the first is what viewers take when the annotator does not choose.
 
-    The first is what viewers take when the annotator does not choose. A strategy that is added and
-    needs a model has priorities for the scans that are scored from then on: fill in those of stored
-    scores by a step in `scoring.database.upgrades`.
+    A strategy that is added and needs a model has priorities for the scans that are scored from then on:
+    fill in those of stored scores by a step in `scoring.database.upgrades`.
+
+    Args:
+        seed: of those that need no model. The others leave nothing to chance: their priorities stay
+            when the seed changes.
     """
     return {"least_certain": LeastCertain(), RANDOM: RandomOrder(seed)}
 

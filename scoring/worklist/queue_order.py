@@ -41,7 +41,9 @@ def queue_order(strategy: str, generation: str | None, *, now: float) -> QueueOr
         return QueueOrder((others,), broken)
     first = _by_priority(strategy, model, generation, now).where(scores.c.error.is_(None))
     own = priorities.alias()
-    ranked = exists().where(own.c.scan_id == scans.c.id, own.c.strategy == strategy, own.c.generation == model)
+    ranked = exists().where(
+        own.c.scan_id == priorities.c.scan_id, own.c.strategy == strategy, own.c.generation == model
+    )
     return QueueOrder((first, others.where(~ranked)), broken)
 
 
@@ -57,9 +59,10 @@ def _by_priority(strategy: str, model: str, generation: str | None, now: float) 
             leases.c.expires,
         )
         .select_from(priorities)
+        # SQLite looks into tables in this order: what is leased costs no look into the others.
+        .outerjoin(leases, and_(leases.c.scan_id == priorities.c.scan_id, leases.c.expires > now))
+        .outerjoin(scores, and_(scores.c.scan_id == priorities.c.scan_id, scores.c.generation == generation))
         .join(scans, scans.c.id == priorities.c.scan_id)
-        .outerjoin(scores, and_(scores.c.scan_id == scans.c.id, scores.c.generation == generation))
-        .outerjoin(leases, and_(leases.c.scan_id == scans.c.id, leases.c.expires > now))
         .where(priorities.c.strategy == strategy, priorities.c.generation == model, priorities.c.waiting)
         .order_by(priorities.c.priority, priorities.c.scan_id)
     )

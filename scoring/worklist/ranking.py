@@ -55,7 +55,7 @@ def ranking(
         for query in (*order.served, order.broken):
             left = None if limit is None else limit - len(listed)
             listed += [
-                RankedScan(row.name, row.classes, row.mean, row.error, row.client, row.expires)
-                for row in connection.execute(query.limit(left))
+                RankedScan(name, classes, mean, error, client, expires)
+                for _, name, mean, classes, error, client, expires in connection.execute(query.limit(left))
             ]
     return listed
