@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from sqlalchemy import Engine
 
 from lib.errors import InputError, UnreachableError
@@ -131,7 +130,7 @@ def score_scans(
         on_prediction: told each prediction, for those who want to keep it.
 
     Raises:
-        InputError: the database cannot be used, which does end the run.
+        DatabaseError: the database cannot be used, which does end the run.
         UnreachableError: nothing can be fetched at present, which ends the run as well.
     """
     start = time.time()
@@ -155,7 +154,7 @@ def score_scans(
                 if not isinstance(error, InputError):
                     logger.exception("Scan %s could not be scored", scan.name)
                 reason = _reason(error)
-                if not isinstance(error, MemoryError | torch.OutOfMemoryError):
+                if not isinstance(error, MemoryError):
                     record_failure(engine, scan.name, generation.id, reason, seconds=time.perf_counter() - began)
                 failed.append((scan.name, reason))
             else:

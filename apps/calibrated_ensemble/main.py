@@ -32,7 +32,7 @@ from apps.calibrated_ensemble.monai_tasks.heatmap_infer import HeatmapInfer
 from apps.calibrated_ensemble.monai_tasks.prediction_cache import Predictor
 from apps.calibrated_ensemble.monai_tasks.scoring_method import ESTIMATED_DSC, EstimatedDscScoring
 from apps.calibrated_ensemble.monai_tasks.segmentation_infer import SegmentationInfer
-from apps.calibrated_ensemble.monai_tasks.strategies import DESCRIPTIONS, NextScan
+from apps.calibrated_ensemble.monai_tasks.strategies import NextScan
 from apps.calibrated_ensemble.monai_tasks.trainers import make_trainers
 from apps.calibrated_ensemble.routes.add_routes import add_routes
 from apps.calibrated_ensemble.settings import (
@@ -46,6 +46,7 @@ from apps.calibrated_ensemble.tasks.task_files import task_by_name_or_path
 from lib.datasets.studies_folder import FINAL
 from lib.errors import UnreachableError
 from scoring.database.engine import open_database
+from scoring.strategies.registry import STRATEGIES
 
 logger = logging.getLogger(__name__)
 
@@ -112,15 +113,15 @@ class CalibratedEnsembleApp(MONAILabelApp):
     def init_strategies(self) -> dict[str, Strategy]:
         """Give the strategies; least certain first, since viewers choose the first."""
         return {
-            order: NextScan(
-                order,
+            name: NextScan(
+                name,
                 workspace=self._workspace,
                 engine=self._engine,
                 register=self._register,
                 lease_seconds=60 * self._settings.lease_minutes,
                 seed=self._task.seed,
             )
-            for order in DESCRIPTIONS
+            for name in STRATEGIES
         }
 
     def init_scoring_methods(self) -> dict[str, ScoringMethod]:

@@ -1,13 +1,12 @@
 """The unlabelled scans as the model of a round sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from benchmarks.active_learning.assessment import assess_scan
-from benchmarks.active_learning.choice import Candidates, standardise
+from benchmarks.active_learning.choice import AssessedCandidates, standardise
 from benchmarks.active_learning.encoder_features import run_with_features
-from benchmarks.active_learning.product_ranking import rank_scans
 from benchmarks.active_learning.round_records import Candidate
 from lib.datasets.scans import LabelledScan
 from lib.images.files import read_scan
@@ -21,7 +20,7 @@ def assess_candidates(
     unlabelled: Sequence[LabelledScan],
     labelled: Sequence[LabelledScan],
     progress: Progress,
-) -> tuple[Candidates, dict[str, Candidate]]:
+) -> tuple[AssessedCandidates, dict[str, Candidate]]:
     """Assess all unlabelled scans.
 
     Args:
@@ -36,7 +35,6 @@ def assess_candidates(
     Raises:
         InputError: a scan or label cannot be used.
     """
-    classes = ensemble.generation.task.classes
     assessments, known = {}, []
     for done, scan in enumerate(unlabelled, 1):
         assessments[scan.name] = assess_scan(ensemble, scan)
@@ -46,7 +44,6 @@ def assess_candidates(
         progress("assessing", done, len(unlabelled) + len(labelled))
     features = standardise(np.stack([one.features for one in assessments.values()] + known))
     ours, theirs = np.split(features, [len(unlabelled)])
-    estimates = {name: dict(zip(classes, one.estimated_dsc, strict=True)) for name, one in assessments.items()}
     kept = {
         name: Candidate(
             estimated_dsc=one.estimated_dsc,
@@ -57,16 +54,11 @@ def assess_candidates(
         )
         for (name, one), distance in zip(assessments.items(), nearest_distances(ours, theirs), strict=True)
     }
-    candidates = Candidates(
-        ranking=_product_ranking(estimates),
+    candidates = AssessedCandidates(
+        names=tuple(assessments),
+        estimated_dsc=np.array([one.estimated_dsc for one in assessments.values()]),
         entropy=np.array([one.entropy for one in assessments.values()]),
         features=ours,
         labelled_features=theirs,
     )
     return candidates, kept
-
-
-def _product_ranking(estimates: Mapping[str, Mapping[str, float]]) -> np.ndarray:
-    """Positions in `estimates` of the scans, least certain first."""
-    position = {name: number for number, name in enumerate(estimates)}
-    return np.array([position[name] for name in rank_scans(estimates)])

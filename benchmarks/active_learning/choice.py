@@ -8,6 +8,8 @@ from scipy.spatial.distance import cdist
 from sklearn.preprocessing import StandardScaler
 
 from scoring.strategies.k_centre import k_centres
+from scoring.strategies.least_certain import LeastCertain
+from scoring.strategies.strategy import Candidates, serving_order
 
 SHORTLIST = 3
 """`diverse` takes the most different ones of so many times as many least certain scans as are wanted."""
@@ -22,24 +24,27 @@ class Strategy(StrEnum):
     DIVERSE = "diverse"
 
 
-@dataclass(frozen=True, eq=False)
-class Candidates:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AssessedCandidates(Candidates):
     """N unlabelled scans as the current model sees them.
 
     Attributes:
-        ranking: their indices in the product's order, least certain first, int (N,).
         entropy: mean entropy of each, float (N,).
         features: standardised features of each, float (N, D).
         labelled_features: those of the labelled scans, float (L, D), L >= 1.
     """
 
-    ranking: np.ndarray
     entropy: np.ndarray
     features: np.ndarray
     labelled_features: np.ndarray
 
+    @property
+    def ranking(self) -> np.ndarray:
+        """Indices of the scans in the product's order, least certain first, int (N,)."""
+        return serving_order(LeastCertain().priorities(self))
 
-def choose(strategy: Strategy, candidates: Candidates, count: int, *, rng: np.random.Generator) -> np.ndarray:
+
+def choose(strategy: Strategy, candidates: AssessedCandidates, count: int, *, rng: np.random.Generator) -> np.ndarray:
     """Choose the scans to label next.
 
     Args:
@@ -54,7 +59,7 @@ def choose(strategy: Strategy, candidates: Candidates, count: int, *, rng: np.ra
     Raises:
         ValueError: there are fewer candidates.
     """
-    available = len(candidates.ranking)
+    available = len(candidates.names)
     if not 1 <= count <= available:
         raise ValueError(f"{count} scans cannot be chosen of {available}")
     match strategy:
@@ -63,7 +68,7 @@ def choose(strategy: Strategy, candidates: Candidates, count: int, *, rng: np.ra
         case Strategy.RANDOM:
             return rng.choice(available, count, replace=False)
         case Strategy.ENTROPY:
-            return np.argsort(-candidates.entropy, kind="stable")[:count]
+            return serving_order(-candidates.entropy)[:count]
         case Strategy.DIVERSE:
             shortlist = candidates.ranking[: SHORTLIST * count]
             return shortlist[k_centres(candidates.features[shortlist], candidates.labelled_features, count)]

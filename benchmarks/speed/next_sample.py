@@ -28,12 +28,12 @@ from monailabel.datastore.local import LocalDatastore
 from monailabel.tasks.activelearning.random import Random
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, literal, select
 
 from scoring.database.engine import open_database, writing
 from scoring.database.scan_list import synchronise_scans
 from scoring.database.score_records import record_score
-from scoring.database.tables import scans, scores
+from scoring.database.tables import priorities, scans, scores
 from scoring.worklist.next_scan import next_scan
 
 _GENERATION = "benchmark"
@@ -72,15 +72,24 @@ def fill_database(path: Path, names: list[str], labelled: set[str]) -> Engine:
             {
                 "scan_id": id_,
                 "generation": _GENERATION,
-                "waiting": name not in labelled,
                 "mean": chance.random(),
                 "classes": dict.fromkeys(_CLASSES, 0.5),
                 "seconds": 1.0,
                 "time": 0.0,
             }
-            for id_, name in connection.execute(select(scans.c.id, scans.c.name)).all()
+            for id_ in connection.scalars(select(scans.c.id)).all()
         ]
         connection.execute(scores.insert(), rows)
+        # As `record_score` does it, which would take minutes for each of 100,000 scans by itself.
+        ranked = select(
+            scores.c.scan_id,
+            literal("least_certain"),
+            scores.c.generation,
+            scores.c.mean,
+            scans.c.state == "unlabelled",
+        ).join(scans)
+        columns = ["scan_id", "strategy", "generation", "priority", "waiting"]
+        connection.execute(priorities.insert().from_select(columns, ranked))
     return engine
 
 

@@ -74,10 +74,16 @@ class Ensemble:
         Args:
             scan: on any grid.
             region: mask on the grid of the scan; outside it both results are 0.
+
+        Raises:
+            MemoryError: the scan needs more memory than the device has free.
         """
         task = self.generation.task
         image = self.preprocessing.scan(scan)
-        outputs = self.run_members(image)
+        try:
+            outputs = self.run_members(image)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from error
         heatmap = self.generation.calibration.heatmap(outputs)
         heatmap = np.clip(self.preprocessing.invert(heatmap, like=image), 0.0, 1.0)
         probabilities = self.preprocessing.invert(outputs.probabilities, like=image)

@@ -18,8 +18,9 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
-from lib.errors import InputError
+from lib.errors import DatabaseError, InputError
 from scoring.database.tables import SCHEMA_VERSION, events, information, metadata
+from scoring.database.upgrades import upgrade_tables
 
 LOCK_SECONDS = 30.0
 """How long a process waits for another one's write before it gives up."""
@@ -40,9 +41,9 @@ _SQLITE_ENVIRONMENT_CODES = {
 
 
 def open_database(url_or_path: str | Path) -> Engine:
-    """Open the database, and create it on first use.
+    """Open the database; create it on first use, and bring one of an earlier version up to date.
 
-    Several processes may open the same one at once. A SQLite file is put into write-ahead mode,
+    Several processes may do so at once. A SQLite file is put into write-ahead mode,
     in which readers and the one writer do not block each other; that needs a local disk: give a
     server's URL for a workspace on a network share.
 
@@ -50,8 +51,8 @@ def open_database(url_or_path: str | Path) -> Engine:
         url_or_path: path of a SQLite file, or any SQLAlchemy URL (`postgresql+psycopg://...`).
 
     Raises:
-        InputError: no such driver or server, a folder that cannot be written to, a file that is
-            no database, or a database written by another version.
+        InputError: no such driver, no URL of a database, or a folder that cannot be made.
+        DatabaseError: the database cannot be reached or written to, is none, or was written by a later version.
     """
     url = _url(url_or_path)
     try:
@@ -77,7 +78,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """Give a connection that sees one consistent state.
 
     Raises:
-        InputError: the database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     with _explained(engine.url), engine.begin() as connection:
         yield connection
@@ -91,7 +92,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     it commits.
 
     Raises:
-        InputError: the database cannot be written to, the disk is full, or another process
+        DatabaseError: the database cannot be written to, the disk is full, or another process
             held the lock for longer than `LOCK_SECONDS`.
     """
     with _explained(engine.url), engine.execution_options(**{_WRITES: True}).begin() as connection:
@@ -174,7 +175,7 @@ def _use_write_ahead_log(engine: Engine) -> None:
                 finally:
                     connection.close()
             return
-        except InputError as error:
+        except DatabaseError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
@@ -194,17 +195,31 @@ def _check_schema(engine: Engine) -> None:
         except (IntegrityError, ProgrammingError) as error:
             # On a server (not on SQLite) another process may have made the tables at the same moment.
             if not exists():
-                reason = " ".join(str(error.orig).split())
-                raise InputError(
-                    f"{_shown(engine.url)}: the tables cannot be made ({reason}); give this user the right to"
-                ) from error
+                raise _no_right(engine, "made", error) from error
     with reading(engine) as connection:
-        found = connection.scalar(select(information.c.schema_version))
+        found = _schema_version(connection)
+    if found < SCHEMA_VERSION:
+        try:
+            with writing(engine) as connection:
+                # Another process may have done it while this one waited for its turn.
+                found = upgrade_tables(connection, _schema_version(connection))
+                connection.execute(information.update().values(schema_version=found))
+        except ProgrammingError as error:
+            raise _no_right(engine, "brought up to date", error) from error
     if found != SCHEMA_VERSION:
-        raise InputError(
-            f"{_shown(engine.url)}: has tables of version {found}, this program knows {SCHEMA_VERSION}; "
-            "use the program that wrote it, or stop the server and move the database away: scores are made again"
+        raise DatabaseError(
+            f"{_shown(engine.url)}: has tables of version {found}, this program knows {SCHEMA_VERSION} and earlier "
+            "ones; use the program that wrote it, or stop the server and move the database away: scores are made again"
         )
+
+
+def _no_right(engine: Engine, wanted: str, error: DBAPIError) -> DatabaseError:
+    reason = " ".join(str(error.orig).split())
+    return DatabaseError(f"{_shown(engine.url)}: the tables cannot be {wanted} ({reason}); give this user the right to")
+
+
+def _schema_version(connection: Connection) -> int:
+    return int(connection.execute(select(information.c.schema_version)).scalar_one())
 
 
 @contextmanager
@@ -225,7 +240,7 @@ def _explained(url: URL) -> Iterator[None]:
             right = f"another program held it for {LOCK_SECONDS:g} s: try again, or end that one"
         elif not isinstance(original, sqlite3.Error):
             right = "check that the server runs and that address, user and password are right"
-        raise InputError(f"{_shown(url)}: the database cannot be used ({reason}); {right}") from error
+        raise DatabaseError(f"{_shown(url)}: the database cannot be used ({reason}); {right}") from error
 
 
 def _shown(url: URL) -> str:

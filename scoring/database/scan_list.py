@@ -1,20 +1,13 @@
-"""Which scans there are, which are labelled, and the random order in which unscored ones are served."""
+"""Which scans there are, and which are labelled."""
 
-import hashlib
 import time
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import BindParameter, Connection, Engine, bindparam, select
 
 from scoring.database.engine import record_event, writing
-from scoring.database.tables import ScanState, information, leases, scans, scores
-
-
-def random_position(seed: int, name: str) -> int:
-    """Place of a scan in the random order of a seed: a 63-bit hash, the same on every machine."""
-    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+from scoring.database.priorities import rank_new_scan, rank_new_scans, set_waiting
+from scoring.database.tables import ScanState, leases, scans
 
 
 def synchronise_scans(
@@ -33,27 +26,23 @@ def synchronise_scans(
             marked after that stays labelled. None: just now.
 
     Raises:
-        InputError: the database cannot be written to.
+        DatabaseError: the database cannot be written to.
     """
     labelled = frozenset(labelled)
     wanted = {name: ScanState.LABELLED if name in labelled else ScanState.UNLABELLED for name in names}
     with writing(engine) as connection:
-        seed = _seed(connection)
-        changed: list[dict[str, Any]] = []
+        changed: dict[int, ScanState] = {}
         for id_, name, state, labelled_at in connection.execute(
             select(scans.c.id, scans.c.name, scans.c.state, scans.c.labelled_at)
         ):
             new = wanted.pop(name, ScanState.ABSENT)
             newer = listed_at is not None and labelled_at is not None and labelled_at > listed_at
             if new != state and not (newer and state == ScanState.LABELLED):
-                changed.append({"row": id_, "new": new.value, "waits": new == ScanState.UNLABELLED})
+                changed[id_] = new
         _set_states(connection, changed)
-        added = [
-            {"name": name, "state": state.value, "position": random_position(seed, name)}
-            for name, state in wanted.items()
-        ]
-        if added:
-            connection.execute(scans.insert(), added)
+        if wanted:
+            connection.execute(scans.insert(), [{"name": name, "state": state.value} for name, state in wanted.items()])
+            rank_new_scans(connection)
 
 
 def mark_labelled(
@@ -69,12 +58,12 @@ def mark_labelled(
         now: seconds since 1970, the present by default.
 
     Raises:
-        InputError: the database cannot be written to.
+        DatabaseError: the database cannot be written to.
     """
     moment = time.time() if now is None else now
     with writing(engine) as connection:
         id_ = scan_id(connection, scan)
-        _set_states(connection, [{"row": id_, "new": ScanState.LABELLED.value, "waits": False}])
+        _set_states(connection, {id_: ScanState.LABELLED})
         connection.execute(scans.update().where(scans.c.id == id_).values(labelled_at=moment))
         connection.execute(leases.delete().where(leases.c.scan_id == id_))
         record_event(connection, "submitted", time=moment, scan=scan, client=client, detail=detail)
@@ -85,31 +74,18 @@ def scan_id(connection: Connection, name: str) -> int:
     found = connection.scalar(select(scans.c.id).where(scans.c.name == name))
     if found is not None:
         return int(found)
-    position = random_position(_seed(connection), name)
-    result = connection.execute(scans.insert().values(name=name, state=ScanState.UNLABELLED.value, position=position))
+    result = connection.execute(scans.insert().values(name=name, state=ScanState.UNLABELLED.value))
     assert result.inserted_primary_key is not None  # the table has one integer key
-    return int(result.inserted_primary_key[0])
+    id_ = int(result.inserted_primary_key[0])
+    rank_new_scan(connection, id_, name, ScanState.UNLABELLED)
+    return id_
 
 
-def use_random_order(connection: Connection, seed: int) -> None:
-    """Put the scans into the random order of `seed`; costs nothing when they are in it already."""
-    if _seed(connection) == seed:
-        return
-    rows = [
-        {"row": id_, "new": random_position(seed, name)}
-        for id_, name in connection.execute(select(scans.c.id, scans.c.name))
-    ]
-    if rows:
-        connection.execute(scans.update().where(scans.c.id == bindparam("row")).values(position=bindparam("new")), rows)
-    connection.execute(information.update().values(seed=seed))
-
-
-def _set_states(connection: Connection, changed: list[dict[str, Any]]) -> None:
+def _set_states(connection: Connection, changed: Mapping[int, ScanState]) -> None:
     if changed:
         row: BindParameter[int] = bindparam("row")
-        connection.execute(scans.update().where(scans.c.id == row).values(state=bindparam("new")), changed)
-        connection.execute(scores.update().where(scores.c.scan_id == row).values(waiting=bindparam("waits")), changed)
-
-
-def _seed(connection: Connection) -> int:
-    return int(connection.execute(select(information.c.seed)).scalar_one())
+        connection.execute(
+            scans.update().where(scans.c.id == row).values(state=bindparam("new")),
+            [{"row": id_, "new": state.value} for id_, state in changed.items()],
+        )
+        set_waiting(connection, {id_: state == ScanState.UNLABELLED for id_, state in changed.items()})

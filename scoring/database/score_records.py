@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select
 
 from scoring.database.engine import reading, record_event, writing
+from scoring.database.priorities import rank_scored_scan
 from scoring.database.scan_list import scan_id
 from scoring.database.tables import ScanState, scans, scores
 
@@ -20,7 +21,7 @@ def record_score(
     seconds: float,
     now: float | None = None,
 ) -> float:
-    """Store the estimated DSC of a scan, in place of an earlier score or failure.
+    """Store the estimated DSC of a scan and what strategies make of it, in place of an earlier score or failure.
 
     Args:
         engine: from `open_database`.
@@ -31,11 +32,11 @@ def record_score(
         now: seconds since 1970, the present by default.
 
     Returns:
-        The mean over the classes, by which scans are ranked.
+        The mean over the classes.
 
     Raises:
         ValueError: no class, or an estimate outside [0, 1].
-        InputError: the database cannot be written to.
+        DatabaseError: the database cannot be written to.
     """
     wrong = {name: value for name, value in classes.items() if not 0 <= value <= 1}
     if wrong or not classes:
@@ -60,7 +61,7 @@ def record_failure(
         now: seconds since 1970, the present by default.
 
     Raises:
-        InputError: the database cannot be written to.
+        DatabaseError: the database cannot be written to.
     """
     values = {"mean": None, "classes": None, "error": reason}
     _store(engine, scan, generation, values, seconds, now, kind="failed", detail=f"{generation}: {reason}")
@@ -73,7 +74,7 @@ def names_done(engine: Engine, generation: str, *, failed_before: float) -> set[
     at `failed_before` (seconds since 1970) or later.
 
     Raises:
-        InputError: the database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     labelled = select(scans.c.name).where(scans.c.state == ScanState.LABELLED.value)
     scored = (
@@ -89,7 +90,7 @@ def is_done(engine: Engine, scan: str, generation: str, *, failed_before: float)
     """Whether one scan is among `names_done`, asked quickly.
 
     Raises:
-        InputError: the database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     query = (
         select(scans.c.id)
@@ -124,6 +125,5 @@ def _replace(connection: Connection, scan: str, generation: str, values: dict[st
     id_ = scan_id(connection, scan)
     row = (scores.c.scan_id == id_) & (scores.c.generation == generation)
     if not connection.execute(scores.update().where(row).values(values)).rowcount:
-        state = connection.execute(select(scans.c.state).where(scans.c.id == id_)).scalar_one()
-        waiting = state == ScanState.UNLABELLED
-        connection.execute(scores.insert().values(scan_id=id_, generation=generation, waiting=waiting, **values))
+        connection.execute(scores.insert().values(scan_id=id_, generation=generation, **values))
+    rank_scored_scan(connection, id_, scan, generation, values["classes"])

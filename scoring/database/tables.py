@@ -1,4 +1,4 @@
-"""The tables of scans, scores, leases and events."""
+"""The tables of scans, scores, priorities, leases and events."""
 
 from enum import StrEnum
 
@@ -17,8 +17,11 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 1
-"""Raised by whatever changes the tables; a database of another version is refused."""
+SCHEMA_VERSION = 2
+"""Raised by whatever changes the tables, which adds a step to `scoring.database.upgrades`."""
+
+NO_MODEL = ""
+"""Stands for the generation in priorities of a strategy that needs no model."""
 
 
 class ScanState(StrEnum):
@@ -38,7 +41,7 @@ information = Table(
     Column("schema_version", Integer, nullable=False),
     Column("seed", BigInteger, nullable=False),
 )
-"""One row: the version of the tables, and the seed of the random order that `scans.position` holds."""
+"""One row: the version of the tables, and the seed of the random order that `priorities` holds."""
 
 scans = Table(
     "scans",
@@ -46,9 +49,8 @@ scans = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(255), nullable=False, unique=True),
     Column("state", String(10), nullable=False),
-    Column("position", BigInteger, nullable=False),
     Column("labelled_at", Double),
-    Index("scans_by_position", "state", "position"),
+    Index("scans_by_state", "state"),
 )
 
 scores = Table(
@@ -56,15 +58,26 @@ scores = Table(
     metadata,
     Column("scan_id", ForeignKey("scans.id", ondelete="CASCADE"), primary_key=True),
     Column("generation", String(255), primary_key=True),
-    Column("waiting", Boolean, nullable=False),
     Column("mean", Double),
     Column("classes", JSON(none_as_null=True)),
     Column("error", Text),
     Column("seconds", Double, nullable=False),
     Column("time", Double, nullable=False),
-    Index("scores_by_mean", "generation", "waiting", "mean", "scan_id"),
+    Index("scores_by_generation", "generation"),
 )
-"""Estimated DSC: mean over the classes and one value per class name; or the reason why there is none.
+"""Estimated DSC: mean over the classes and one value per class name; or the reason why there is none."""
+
+priorities = Table(
+    "priorities",
+    metadata,
+    Column("scan_id", ForeignKey("scans.id", ondelete="CASCADE"), primary_key=True),
+    Column("strategy", String(32), primary_key=True),
+    Column("generation", String(255), primary_key=True),
+    Column("priority", Double, nullable=False),
+    Column("waiting", Boolean, nullable=False),
+    Index("priorities_in_order", "strategy", "generation", "waiting", "priority", "scan_id"),
+)
+"""What strategies make of scans, lowest first; a scan that a strategy has nothing to say of has no row.
 
 `waiting` says that the scan is unlabelled. It repeats `scans.state`, so that the index leads straight
 to the next scan however many were labelled since the generation was published.

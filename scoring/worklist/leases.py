@@ -3,30 +3,11 @@
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Engine, exists, select
+from sqlalchemy import Connection, Engine, select
 
 from lib.errors import InputError
 from scoring.database.engine import record_event, writing
-from scoring.database.tables import ScanState, leases, scans, scores
-
-
-@dataclass(frozen=True)
-class Served:
-    """A scan given to an annotator.
-
-    Attributes:
-        scan: name of the scan.
-        mean: mean estimated DSC over the classes in [0, 1]; None when not scored yet.
-        classes: estimated DSC of each class, by its name; None when not scored yet.
-        expires: end of the lease, seconds since 1970.
-        again: nothing else was left, and this client had been served it before.
-    """
-
-    scan: str
-    mean: float | None
-    classes: dict[str, float] | None
-    expires: float
-    again: bool = False
+from scoring.database.tables import ScanState, leases, scans
 
 
 @dataclass(frozen=True)
@@ -59,7 +40,8 @@ def lease_scan(
         or labelled already.
 
     Raises:
-        InputError: no client, or a database that cannot be used.
+        InputError: no client.
+        DatabaseError: the database cannot be used.
     """
     if not client:
         raise InputError("client_id: is missing; say who takes the scan")
@@ -74,9 +56,9 @@ def lease_scan(
             return None
         if row.client is not None and row.client != client:
             return Lease(row.client, row.expires)
-        served = Served(scan=scan, mean=None, classes=None, expires=moment + lease_seconds)
-        _lease(connection, served, client, moment)
-    return Lease(client, served.expires)
+        expires = moment + lease_seconds
+        take_lease(connection, row.id, scan, client=client, now=moment, expires=expires)
+    return Lease(client, expires)
 
 
 def end_lease(engine: Engine, scan: str, *, client: str | None = None, now: float | None = None) -> bool:
@@ -92,7 +74,7 @@ def end_lease(engine: Engine, scan: str, *, client: str | None = None, now: floa
         Whether there was one.
 
     Raises:
-        InputError: the database cannot be written to.
+        DatabaseError: the database cannot be written to.
     """
     row = select(scans.c.id).where(scans.c.name == scan).scalar_subquery()
     theirs = leases.c.scan_id == row
@@ -106,17 +88,18 @@ def end_lease(engine: Engine, scan: str, *, client: str | None = None, now: floa
     return ended
 
 
-def _lease(connection: Connection, served: Served, client: str, now: float) -> None:
-    id_ = connection.execute(select(scans.c.id).where(scans.c.name == served.scan)).scalar_one()
-    values = {"client": client, "served": now, "expires": served.expires}
-    if not connection.execute(leases.update().where(leases.c.scan_id == id_).values(values)).rowcount:
-        connection.execute(leases.insert().values(scan_id=id_, **values))
-    record_event(connection, "served", time=now, scan=served.scan, client=client)
+def take_lease(connection: Connection, scan_id: int, scan: str, *, client: str, now: float, expires: float) -> None:
+    """Write that a scan is an annotator's, in place of an earlier lease, and log that it was served.
 
-
-def _score(generation: str | None, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists().where(scores.c.scan_id == scans.c.id, scores.c.generation == generation, *conditions)
-
-
-def _leased(now: float) -> ColumnElement[bool]:
-    return exists().where(leases.c.scan_id == scans.c.id, leases.c.expires > now)
+    Args:
+        connection: from `writing`, in which the scan was found to be free or theirs.
+        scan_id: row of the scan.
+        scan: its name.
+        client: whose it is, "" for an anonymous one.
+        now: seconds since 1970.
+        expires: end of the lease, seconds since 1970.
+    """
+    values = {"client": client, "served": now, "expires": expires}
+    if not connection.execute(leases.update().where(leases.c.scan_id == scan_id).values(values)).rowcount:
+        connection.execute(leases.insert().values(scan_id=scan_id, **values))
+    record_event(connection, "served", time=now, scan=scan, client=client)

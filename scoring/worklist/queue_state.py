@@ -1,13 +1,12 @@
 """How many scans there are of each kind."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from sqlalchemy import ColumnElement, Engine, func, select
+from sqlalchemy import ColumnElement, Engine, exists, func, select
 
 from scoring.database.engine import reading
-from scoring.database.tables import ScanState, scans, scores
-from scoring.worklist.leases import _leased, _score
+from scoring.database.tables import ScanState, leases, scans, scores
 
 
 @dataclass(frozen=True)
@@ -18,6 +17,11 @@ class QueueState:
     leased: int
     broken: int
     free: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers by their names, as they are in JSON."""
+        return asdict(self)
 
     @property
     def reason(self) -> str:
@@ -40,12 +44,14 @@ def queue_state(engine: Engine, *, generation: str | None, now: float | None = N
     """Count what is labelled, leased, broken and free, to say why nothing is served.
 
     Raises:
-        InputError: the database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     moment = time.time() if now is None else now
     unlabelled = scans.c.state == ScanState.UNLABELLED.value
-    broken = _score(generation, scores.c.error.is_not(None))
-    leased = _leased(moment)
+    broken = exists().where(
+        scores.c.scan_id == scans.c.id, scores.c.generation == generation, scores.c.error.is_not(None)
+    )
+    leased = exists().where(leases.c.scan_id == scans.c.id, leases.c.expires > moment)
 
     def count(*conditions: ColumnElement[bool]) -> int:
         return connection.execute(select(func.count()).select_from(scans).where(*conditions)).scalar_one()

@@ -3,10 +3,10 @@
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, and_, case, select
+from sqlalchemy import Engine
 
 from scoring.database.engine import reading
-from scoring.database.tables import ScanState, leases, scans, scores
+from scoring.worklist.queue_order import queue_order
 
 
 @dataclass(frozen=True)
@@ -15,16 +15,16 @@ class RankedScan:
 
     Attributes:
         scan: name of the scan.
-        mean: mean estimated DSC over the classes in [0, 1]; None when it has no score.
-        classes: estimated DSC of each class, by its name; None when it has no score.
+        estimated_dsc: of each class in [0, 1], by its name; None when it has no score.
+        mean_estimated_dsc: over the classes; None when it has no score.
         error: why it could not be scored; None when it was, or was not tried yet.
         leased_to: who has it at present, "" for an anonymous annotator; None when nobody has.
         lease_expires: end of that lease, seconds since 1970.
     """
 
     scan: str
-    mean: float | None
-    classes: dict[str, float] | None
+    estimated_dsc: dict[str, float] | None
+    mean_estimated_dsc: float | None
     error: str | None
     leased_to: str | None
     lease_expires: float | None
@@ -46,20 +46,16 @@ def ranking(
         now: seconds since 1970, the present by default; expired leases are not shown.
 
     Raises:
-        InputError: the database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     moment = time.time() if now is None else now
-    kind = case((scores.c.mean.is_not(None), 0), (scores.c.error.is_not(None), 2), else_=1)
-    # Ties of scored scans go by row, as in `next_scan`; all others by the random order.
-    tie = case((scores.c.mean.is_not(None), scans.c.id), else_=scans.c.position)
-    query = (
-        select(scans.c.name, scores.c.mean, scores.c.classes, scores.c.error, leases.c.client, leases.c.expires)
-        .select_from(scans)
-        .outerjoin(scores, and_(scores.c.scan_id == scans.c.id, scores.c.generation == generation))
-        .outerjoin(leases, and_(leases.c.scan_id == scans.c.id, leases.c.expires > moment))
-        .where(scans.c.state == ScanState.UNLABELLED.value)
-        .order_by(kind, scores.c.mean, tie)
-        .limit(limit)
-    )
+    order = queue_order("least_certain", generation, now=moment)
+    listed: list[RankedScan] = []
     with reading(engine) as connection:
-        return [RankedScan(*row) for row in connection.execute(query)]
+        for query in (*order.served, order.broken):
+            left = None if limit is None else limit - len(listed)
+            listed += [
+                RankedScan(name, classes, mean, error, client, expires)
+                for _, name, mean, classes, error, client, expires in connection.execute(query.limit(left))
+            ]
+    return listed

@@ -58,14 +58,14 @@ def described(scan: RankedScan) -> dict[str, object]:
     """A line of the ranking as JSON."""
     return {
         "scan": scan.scan,
-        "estimated_dsc": scan.mean,
-        "classes": scan.classes,
+        "estimated_dsc": scan.estimated_dsc,
+        "mean_estimated_dsc": scan.mean_estimated_dsc,
         "error": scan.error,
         "leased_to": scan.leased_to,
     }
 
 
 def _row(scan: RankedScan, classes: Sequence[str]) -> tuple[str, ...]:
-    values = [percent((scan.classes or {}).get(name)) for name in classes] if len(classes) > 1 else []
+    values = [percent((scan.estimated_dsc or {}).get(name)) for name in classes] if len(classes) > 1 else []
     holder = "" if scan.leased_to is None else scan.leased_to or "somebody"
-    return (scan.scan, percent(scan.mean), *values, holder)
+    return (scan.scan, percent(scan.mean_estimated_dsc), *values, holder)

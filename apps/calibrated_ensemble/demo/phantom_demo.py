@@ -156,13 +156,13 @@ def _draw(path: Path, lines: Sequence[_Line]) -> bool:
 
 def _title(line: _Line) -> str:
     true = "" if line.true_dsc is None else f", true {percent(line.true_dsc)} %"
-    return f"{line.ranked.scan}\nestimated DSC {percent(line.ranked.mean)} %{true}"
+    return f"{line.ranked.scan}\nestimated DSC {percent(line.ranked.mean_estimated_dsc)} %{true}"
 
 
 def _figures(
     material: Material, trained: dict[str, Any], lines: Sequence[_Line], picture: Path | None
 ) -> dict[str, Any]:
-    compared = [(line.ranked.mean, line.true_dsc) for line in lines if line.true_dsc is not None]
+    compared = [(line.ranked.mean_estimated_dsc, line.true_dsc) for line in lines if line.true_dsc is not None]
     estimated, true = np.array(compared, dtype=np.float64).reshape(-1, 2).T
     checked = [line.checked for line in lines if line.checked]
     attainable = [
@@ -178,8 +178,8 @@ def _figures(
         "ranking": [
             {
                 "scan": line.ranked.scan,
-                "estimated_dsc": line.ranked.mean,
-                "classes": line.ranked.classes,
+                "estimated_dsc": line.ranked.estimated_dsc,
+                "mean_estimated_dsc": line.ranked.mean_estimated_dsc,
                 "true_dsc": line.true_dsc,
                 "heatmap_error": line.checked.heatmap_error if line.checked else None,
                 "error": line.ranked.error,
@@ -202,7 +202,11 @@ def _show(figures: dict[str, Any], lines: Sequence[_Line], classes: Sequence[str
         "Unlabelled scans, least certain first",
         ("scan", "estimated DSC %", *(("true DSC %",) if compared else ())),
         [
-            (line.ranked.scan, percent(line.ranked.mean), *((percent(line.true_dsc),) if compared else ()))
+            (
+                line.ranked.scan,
+                percent(line.ranked.mean_estimated_dsc),
+                *((percent(line.true_dsc),) if compared else ()),
+            )
             for line in lines
         ],
     )

@@ -10,24 +10,19 @@ from sqlalchemy import Engine
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
 from apps.calibrated_ensemble.jobs.scan_source import waits_for_a_label
 from lib.models.workspace import Workspace
-from scoring.worklist.next_scan import Strategy as Order
+from scoring.strategies.registry import query_strategies
 from scoring.worklist.next_scan import next_scan
 from scoring.worklist.queue_state import queue_state
 
 NOTHING_LEFT = 404
 _ATTEMPTS = 3
 
-DESCRIPTIONS: dict[Order, str] = {
-    "least_certain": "The unlabelled scan with the lowest estimated DSC, leased to who asks",
-    "random": "An unlabelled scan in a random but reproducible order, leased to who asks",
-}
-
 
 class NextScan(Strategy):
     """Serves scans and leases each to who asked.
 
     Args:
-        order: which scan comes first.
+        name: of the strategy, a key of `query_strategies`.
         workspace: gives the current generation, whose scores count.
         engine: from `scoring.database.engine.open_database`.
         register: brings the database's list of scans up to date.
@@ -37,7 +32,7 @@ class NextScan(Strategy):
 
     def __init__(
         self,
-        order: Order,
+        name: str,
         *,
         workspace: Workspace,
         engine: Engine,
@@ -45,8 +40,8 @@ class NextScan(Strategy):
         lease_seconds: float,
         seed: int,
     ):
-        super().__init__(DESCRIPTIONS[order])
-        self._order = order
+        super().__init__(f"{query_strategies()[name].description}, leased to who asks")
+        self._name = name
         self._workspace = workspace
         self._engine = engine
         self._register = register
@@ -68,7 +63,7 @@ class NextScan(Strategy):
         Raises:
             HTTPException: 404 when nothing is left. An empty answer would be simpler, but leads
                 OHIF to a black page; the `detail` holds a message and the counts.
-            InputError: the database cannot be used.
+            DatabaseError: the database cannot be used.
         """
         generation = self._workspace.current()
         for attempt in range(_ATTEMPTS):
@@ -76,7 +71,7 @@ class NextScan(Strategy):
             served = next_scan(
                 self._engine,
                 client=str(request.get("client_id") or ""),
-                strategy=self._order,
+                strategy=self._name,
                 generation=generation,
                 lease_seconds=self._lease_seconds,
                 seed=self._seed,
@@ -86,13 +81,12 @@ class NextScan(Strategy):
             if waits_for_a_label(datastore, served.scan):
                 return {
                     "id": served.scan,
-                    "estimated_dsc": served.classes,
-                    "mean_estimated_dsc": served.mean,
+                    "estimated_dsc": served.estimated_dsc,
+                    "mean_estimated_dsc": served.mean_estimated_dsc,
                     "generation": generation,
                     "lease_expires": served.expires,
                     "served_again": served.again,
                 }
         queue = queue_state(self._engine, generation=generation)
-        counts = {"labelled": queue.labelled, "leased": queue.leased, "broken": queue.broken, "free": queue.free}
         message = queue.reason or "The scans in the studies folder are changing; ask again in a moment."
-        raise HTTPException(NOTHING_LEFT, {"message": message, **counts})
+        raise HTTPException(NOTHING_LEFT, {"message": message, **queue.counts})

@@ -47,10 +47,9 @@ def worklist_router(
             generation = workspace.current()
             queue = queue_state(engine, generation=generation)
             ranked = ranking(engine, generation, limit=limit)
-        counts = {"labelled": queue.labelled, "leased": queue.leased, "broken": queue.broken, "free": queue.free}
         return {
             "generation": generation,
-            "counts": {**counts, "total": sum(counts.values())},
+            "counts": {**queue.counts, "total": sum(queue.counts.values())},
             "message": queue.reason,
             "scans": [_line(scan, datastore.get_image_info(scan.scan), client_id) for scan in ranked],
         }
@@ -84,8 +83,8 @@ def _line(scan: RankedScan, info: dict[str, Any], client_id: str) -> dict[str, A
         "id": scan.scan,
         "study": info.get("StudyInstanceUID"),
         "description": info.get("SeriesDescription") or "",
-        "estimated_dsc": scan.classes,
-        "mean_estimated_dsc": scan.mean,
+        "estimated_dsc": scan.estimated_dsc,
+        "mean_estimated_dsc": scan.mean_estimated_dsc,
         "leased_to": None if scan.leased_to is None else scan.leased_to or "another annotator",
         "leased_to_you": bool(client_id) and scan.leased_to == client_id,
         "lease_expires": scan.lease_expires,

@@ -42,7 +42,8 @@ def test_the_demo_ranks_phantoms_and_compares_with_the_truth(
     figures = run_json(["demo", "--no-serve", "--device", "cpu"], capsys)
     ranking = figures["ranking"]
     assert len(ranking) == 3
-    estimates = [line["estimated_dsc"] for line in ranking]
+    estimates = [line["mean_estimated_dsc"] for line in ranking]
+    assert [line["estimated_dsc"] for line in ranking] == [{"lesion": estimate} for estimate in estimates]
     assert estimates == sorted(estimates)
     true = [line["true_dsc"] for line in ranking]
     assert figures["mean_absolute_error"] == pytest.approx(np.abs(np.subtract(estimates, true)).mean())

@@ -77,9 +77,9 @@ def test_the_ranking_holds_every_unlabelled_scan_least_certain_first(
 ) -> None:
     result = run_json(["rank", "--studies", str(trained.folder), "--device", "cpu"], capsys)
     assert {line["scan"] for line in result["ranking"]} == {files.name for files in trained.unlabelled}
-    estimates = [line["estimated_dsc"] for line in result["ranking"]]
+    estimates = [line["mean_estimated_dsc"] for line in result["ranking"]]
     assert estimates == sorted(estimates)
-    assert all(line["classes"] == {"lesion": line["estimated_dsc"]} for line in result["ranking"])
+    assert all(line["estimated_dsc"] == {"lesion": line["mean_estimated_dsc"]} for line in result["ranking"])
     assert run(["rank", "--studies", str(trained.folder)]) == 0
     table = capsys.readouterr().out
     assert table.index(result["ranking"][0]["scan"]) < table.index(result["ranking"][-1]["scan"])
@@ -94,6 +94,7 @@ def test_a_scan_that_cannot_be_read_is_ranked_last_with_its_reason(
         line = run_json(["rank", "--studies", str(trained.folder), "--device", "cpu"], capsys)["ranking"][-1]
         assert line["scan"] == "broken"
         assert line["estimated_dsc"] is None
+        assert line["mean_estimated_dsc"] is None
         assert "truncated" in line["error"]
         assert run(["rank", "--studies", str(trained.folder)]) == 0
         assert "broken: could not be scored" in capsys.readouterr().err

@@ -10,7 +10,6 @@ import torch
 from benchmarks.active_learning.assessment import assess_scan, true_dsc
 from benchmarks.active_learning.candidates import assess_candidates
 from benchmarks.active_learning.encoder_features import run_with_features
-from benchmarks.active_learning.product_ranking import rank_scans
 from lib.datasets.scans import LabelledScan
 from lib.ensemble_training.train import train_ensemble
 from lib.images.files import read_label, read_scan
@@ -55,7 +54,7 @@ def test_estimates_and_their_order_are_the_products(model: Model, tmp_path: Path
     candidates, kept = assess_candidates(model.ensemble, model.unlabelled, model.labelled, silent)
     assert [model.unlabelled[index].name for index in candidates.ranking] == [ranked.scan for ranked in products]
     for ranked in products:
-        assert ranked.classes == {"lesion": pytest.approx(kept[ranked.scan].estimated_dsc[0], abs=1e-12)}
+        assert ranked.estimated_dsc == {"lesion": pytest.approx(kept[ranked.scan].estimated_dsc[0], abs=1e-12)}
 
 
 def test_what_is_kept_is_what_was_seen(model: Model) -> None:
@@ -97,9 +96,3 @@ def test_features_are_the_deepest_of_the_encoders_at_w_dsc(model: Model) -> None
             expected.append(network.eval().encoder(torch.from_numpy(padded)[None])[-1].mean(dim=(0, 2, 3, 4)).numpy())
     _, features = run_with_features(model.ensemble, image)
     np.testing.assert_allclose(features, np.concatenate(expected), rtol=0.02, atol=0.02)
-
-
-def test_scans_rank_by_mean_estimate_and_ties_by_their_place() -> None:
-    estimates = {"d": (0.9, 0.5), "a": (0.1, 0.9), "c": (0.7, 0.7), "b": (0.9, 0.1)}
-    ranked = rank_scans({name: {"one": one, "two": two} for name, (one, two) in estimates.items()})
-    assert ranked == ["a", "b", "d", "c"]

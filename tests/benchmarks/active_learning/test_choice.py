@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmarks.active_learning.choice import Candidates, Strategy, choose, mutual_distances, standardise
+from benchmarks.active_learning.choice import AssessedCandidates, Strategy, choose, mutual_distances, standardise
 from scoring.strategies.k_centre import k_centres, nearest_distances
 
 
@@ -82,10 +82,11 @@ def test_a_constant_feature_says_nothing() -> None:
     np.testing.assert_array_equal(standardise(np.full((3, 2), 7.0)), np.zeros((3, 2)))
 
 
-def some_candidates(count: int, seed: int) -> Candidates:
+def some_candidates(count: int, seed: int) -> AssessedCandidates:
     rng = np.random.default_rng(seed)
-    return Candidates(
-        ranking=rng.permutation(count),
+    return AssessedCandidates(
+        names=[f"scan_{index}" for index in range(count)],
+        estimated_dsc=rng.integers(0, 9, (count, 2)) / 8,
         entropy=rng.integers(0, 4, count).astype(float),
         features=rng.normal(size=(count, 3)),
         labelled_features=rng.normal(size=(2, 3)),
@@ -107,11 +108,14 @@ def test_choices_are_as_many_different_scans_as_wanted_and_repeat(
 def test_each_strategy_chooses_by_its_own_figures(available: int, seed: int, data: st.DataObject) -> None:
     candidates, count = some_candidates(available, seed), data.draw(st.integers(1, available))
     rng = np.random.default_rng(0)
-    assert choose(Strategy.LEAST_CERTAIN, candidates, count, rng=rng).tolist() == candidates.ranking.tolist()[:count]
+    estimates = candidates.estimated_dsc
+    assert estimates is not None
+    by_estimate = sorted(range(available), key=lambda index: (sum(estimates[index]), index))
+    assert choose(Strategy.LEAST_CERTAIN, candidates, count, rng=rng).tolist() == by_estimate[:count]
     by_entropy = sorted(range(available), key=lambda index: (-candidates.entropy[index], index))
     assert choose(Strategy.ENTROPY, candidates, count, rng=rng).tolist() == by_entropy[:count]
     diverse = choose(Strategy.DIVERSE, candidates, count, rng=rng)
-    shortlist = candidates.ranking[: 3 * count]
+    shortlist = np.array(by_estimate[: 3 * count])
     assert set(diverse) <= set(shortlist)
     far = nearest_distances(candidates.features[shortlist], candidates.labelled_features)
     assert diverse[0] == shortlist[far.argmax()]

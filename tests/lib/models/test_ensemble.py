@@ -269,3 +269,14 @@ def test_an_ensemble_serves_on_while_its_generation_is_replaced(copied: Trained,
     before = ensemble.predict(scan)
     copied.generation.path.rename(tmp_path / "elsewhere")
     np.testing.assert_array_equal(ensemble.predict(scan).heatmap, before.heatmap)
+
+
+def test_a_shortage_of_memory_on_the_device_is_told_as_any_other(
+    ensemble: Ensemble, scan: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_short(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(ensemble, "run_members", run_short)
+    with pytest.raises(MemoryError, match="CUDA out of memory"):
+        ensemble.predict(scan)

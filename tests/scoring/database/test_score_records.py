@@ -10,21 +10,23 @@ from scoring.worklist.ranking import ranking
 
 def test_the_mean_is_that_of_the_classes(engine: Engine) -> None:
     assert record_score(engine, "a", "g", {"organ": 0.9, "lesion": 0.4}, seconds=1.0) == pytest.approx(0.65)
-    assert ranking(engine, "g")[0].classes == {"organ": 0.9, "lesion": 0.4}
+    assert ranking(engine, "g")[0].estimated_dsc == {"organ": 0.9, "lesion": 0.4}
 
 
 def test_a_score_takes_the_place_of_a_failure_and_the_other_way_round(engine: Engine) -> None:
     record_failure(engine, "a", "g", "truncated", seconds=0.1)
     record_score(engine, "a", "g", {"lesion": 0.4}, seconds=1.0)
-    assert [(line.mean, line.error) for line in ranking(engine, "g")] == [(0.4, None)]
+    assert [(line.mean_estimated_dsc, line.error) for line in ranking(engine, "g")] == [(0.4, None)]
     record_failure(engine, "a", "g", "vanished", seconds=0.1)
-    assert [(line.mean, line.classes, line.error) for line in ranking(engine, "g")] == [(None, None, "vanished")]
+    assert [(line.mean_estimated_dsc, line.estimated_dsc, line.error) for line in ranking(engine, "g")] == [
+        (None, None, "vanished")
+    ]
 
 
 def test_generations_have_scores_of_their_own(engine: Engine) -> None:
     record_score(engine, "a", "g", {"lesion": 0.4}, seconds=1.0)
     record_score(engine, "a", "newer", {"lesion": 0.8}, seconds=1.0)
-    assert [ranking(engine, generation)[0].mean for generation in ("g", "newer")] == [0.4, 0.8]
+    assert [ranking(engine, generation)[0].mean_estimated_dsc for generation in ("g", "newer")] == [0.4, 0.8]
 
 
 def test_time_and_cost_are_kept_and_logged(engine: Engine) -> None:

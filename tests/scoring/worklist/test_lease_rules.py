@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from scoring.database.engine import open_database
-from scoring.database.scan_list import mark_labelled, random_position, synchronise_scans
+from scoring.database.scan_list import mark_labelled, synchronise_scans
 from scoring.database.score_records import record_failure, record_score
+from scoring.strategies.random_order import random_position
 from scoring.worklist.leases import end_lease
 from scoring.worklist.next_scan import next_scan
 from scoring.worklist.queue_state import queue_state
@@ -96,7 +97,7 @@ class Queue(RuleBasedStateMachine):
         assert (served and served.scan) == expected
         if served is not None:
             assert served.again == (not free)
-            assert served.mean == means.get(served.scan)
+            assert served.mean_estimated_dsc == means.get(served.scan)
             self.leases[served.scan] = (client, self.now, self.now + LEASE)
 
     @invariant()

@@ -3,11 +3,12 @@ from sqlalchemy import Engine, select
 
 from lib.errors import InputError
 from scoring.database.engine import reading
-from scoring.database.scan_list import mark_labelled, random_position, synchronise_scans
+from scoring.database.scan_list import mark_labelled, synchronise_scans
 from scoring.database.score_records import record_failure, record_score
 from scoring.database.tables import events
+from scoring.strategies.random_order import random_position
 from scoring.worklist.leases import end_lease
-from scoring.worklist.next_scan import Strategy, next_scan
+from scoring.worklist.next_scan import next_scan
 from scoring.worklist.queue_state import QueueState, queue_state
 from scoring.worklist.ranking import ranking
 
@@ -29,7 +30,7 @@ def ask(
     engine: Engine,
     client: str | None = "ann",
     *,
-    strategy: Strategy = "least_certain",
+    strategy: str = "least_certain",
     generation: str | None = "g",
     now: float = 0.0,
     seed: int = 0,
@@ -51,8 +52,8 @@ def test_the_least_certain_scan_comes_first_and_asking_again_moves_on(scored: En
 def test_the_answer_holds_the_estimates_and_the_end_of_the_lease(scored: Engine) -> None:
     served = next_scan(scored, client="ann", strategy="least_certain", generation="g", lease_seconds=60, now=1000.0)
     assert served is not None
-    assert (served.scan, served.mean, served.expires, served.again) == ("b", 0.2, 1060.0, False)
-    assert served.classes == {"organ": 0.2, "lesion": 0.2}
+    assert (served.scan, served.mean_estimated_dsc, served.expires, served.again) == ("b", 0.2, 1060.0, False)
+    assert served.estimated_dsc == {"organ": 0.2, "lesion": 0.2}
 
 
 def test_the_scores_of_another_generation_do_not_count(scored: Engine) -> None:
@@ -98,7 +99,7 @@ def test_unscored_scans_come_after_scored_ones_in_random_order(scored: Engine) -
 @pytest.mark.parametrize("seed", [0, 1, 7])
 @pytest.mark.parametrize("strategy", ["least_certain", "random"])
 def test_before_the_first_generation_the_order_is_random_and_that_of_the_seed(
-    engine: Engine, strategy: Strategy, seed: int
+    engine: Engine, strategy: str, seed: int
 ) -> None:
     synchronise_scans(engine, NAMES, [])
     served = [ask(engine, strategy=strategy, generation=None, seed=seed) for _ in NAMES]
@@ -117,7 +118,7 @@ def test_random_ignores_the_scores_and_keeps_the_leases(scored: Engine) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["least_certain", "random"])
-def test_a_broken_scan_is_not_served_while_its_error_stands(scored: Engine, strategy: Strategy) -> None:
+def test_a_broken_scan_is_not_served_while_its_error_stands(scored: Engine, strategy: str) -> None:
     record_failure(scored, "b", "g", "truncated", seconds=0.1)
     assert "b" not in [ask(scored, strategy=strategy) for _ in range(4)]
     record_score(scored, "b", "g", {"lesion": 0.1}, seconds=1.0)
@@ -175,6 +176,7 @@ def test_the_queue_says_why_nothing_is_left(engine: Engine) -> None:
     ask(engine, "ann")
     assert ask(engine, "bob") is None
     assert state() == QueueState(labelled=0, leased=2, broken=1, free=0)
+    assert state().counts == {"labelled": 0, "leased": 2, "broken": 1, "free": 0}
     assert "annotators have at present: 2; labelled: 0" in state().reason
     assert "could not be read: 1" in state().reason
     assert state(now=LEASE).free == 2

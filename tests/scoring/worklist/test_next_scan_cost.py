@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, literal, select
 
 from scoring.database.engine import open_database, writing
 from scoring.database.scan_list import synchronise_scans
-from scoring.database.tables import scans, scores
-from scoring.worklist.next_scan import Strategy, next_scan
+from scoring.database.tables import priorities, scans, scores
+from scoring.worklist.next_scan import next_scan
 
 
-def steps(path: Path, count: int, labelled: int, strategy: Strategy, generation: str | None) -> int:
+def steps(path: Path, count: int, labelled: int, strategy: str, generation: str | None) -> int:
     """Steps for one scan served, the `labelled` least certain scans having a label."""
     engine = open_database(path)
     names = [f"scan_{index:06d}" for index in range(count)]
@@ -19,10 +19,12 @@ def steps(path: Path, count: int, labelled: int, strategy: Strategy, generation:
     with writing(engine) as connection:
         ids = connection.scalars(select(scans.c.id).order_by(scans.c.name)).all()
         rows = [
-            {"scan_id": id_, "generation": "g", "waiting": True, "mean": id_ / count / 2, "seconds": 1.0, "time": 0.0}
-            for id_ in ids
+            {"scan_id": id_, "generation": "g", "mean": id_ / count / 2, "seconds": 1.0, "time": 0.0} for id_ in ids
         ]
         connection.execute(scores.insert(), rows)
+        ranked = select(scores.c.scan_id, literal("least_certain"), scores.c.generation, scores.c.mean, literal(True))
+        columns = ["scan_id", "strategy", "generation", "priority", "waiting"]
+        connection.execute(priorities.insert().from_select(columns, ranked))
     synchronise_scans(engine, names, names[:labelled])
 
     counted = 0
@@ -49,7 +51,7 @@ def steps(path: Path, count: int, labelled: int, strategy: Strategy, generation:
     [("least_certain", "g"), ("least_certain", "newer"), ("least_certain", None), ("random", "g")],
 )
 def test_serving_takes_no_more_steps_when_there_are_many_scans_and_labels(
-    tmp_path: Path, strategy: Strategy, generation: str | None
+    tmp_path: Path, strategy: str, generation: str | None
 ) -> None:
     few = steps(tmp_path / "few.sqlite", 10, 0, strategy, generation)
     many = steps(tmp_path / "many.sqlite", 5000, 2500, strategy, generation)

@@ -1,8 +1,9 @@
 import pytest
 from sqlalchemy import Engine
 
-from scoring.database.scan_list import random_position, synchronise_scans
+from scoring.database.scan_list import synchronise_scans
 from scoring.database.score_records import record_failure, record_score
+from scoring.strategies.random_order import random_position
 from scoring.worklist.next_scan import next_scan
 from scoring.worklist.ranking import RankedScan, ranking
 
@@ -25,8 +26,8 @@ def test_lists_scored_then_new_then_broken_scans(scored: Engine) -> None:
 def test_holds_estimates_holder_and_reason(scored: Engine) -> None:
     next_scan(scored, client="ann", strategy="least_certain", generation="g", lease_seconds=60, now=100.0)
     lines = ranking(scored, "g", now=130.0)
-    assert lines[0] == RankedScan("unsure", 0.5, {"organ": 0.9, "lesion": 0.1}, None, "ann", 160.0)
-    assert lines[1] == RankedScan("sure", 0.9, {"organ": 1.0, "lesion": 0.8}, None, None, None)
+    assert lines[0] == RankedScan("unsure", {"organ": 0.9, "lesion": 0.1}, 0.5, None, "ann", 160.0)
+    assert lines[1] == RankedScan("sure", {"organ": 1.0, "lesion": 0.8}, 0.9, None, None, None)
     assert lines[-1] == RankedScan("broken", None, None, "broken.nii.gz: cannot be read", None, None)
     assert ranking(scored, "g", now=160.0)[0].leased_to is None
 
@@ -40,4 +41,4 @@ def test_without_scores_of_the_generation_all_are_in_random_order(scored: Engine
     lines = ranking(scored, generation)
     names = ["broken", "sure", "unsure", "new_1", "new_2"]
     assert [line.scan for line in lines] == sorted(names, key=lambda name: random_position(0, name))
-    assert all(line.mean is None and line.error is None for line in lines)
+    assert all(line.mean_estimated_dsc is None and line.error is None for line in lines)
