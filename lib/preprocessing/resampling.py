@@ -42,7 +42,7 @@ def resampled_grid(
     return affine @ change, (x, y, z)
 
 
-def _resampled(
+def resample(
     channels: torch.Tensor,
     source: np.ndarray,
     target: np.ndarray,
@@ -50,7 +50,15 @@ def _resampled(
     *,
     mode: str,
 ) -> torch.Tensor:
-    """Resample (C, x, y, z) from one affine to another; untouched when they are the same grid."""
+    """Resample channels from one grid to another; untouched when they are the same.
+
+    Args:
+        channels: (C, x, y, z).
+        source: (4, 4), their voxel indices to millimetres.
+        target: (4, 4), that of the result.
+        shape: voxels of the result along each axis; outside of the source its border is repeated.
+        mode: of interpolation, "bilinear" or "nearest".
+    """
     if tuple(channels.shape[1:]) == tuple(shape) and np.allclose(source, target, rtol=1e-9, atol=1e-9):
         return channels
     resample = SpatialResample(mode=mode, padding_mode="border", align_corners=False, dtype=torch.float32)
@@ -58,6 +66,12 @@ def _resampled(
     return resample(image, dst_affine=torch.from_numpy(target), spatial_size=shape).as_tensor()
 
 
-def _reoriented(array: np.ndarray, orientation: np.ndarray) -> np.ndarray:
+def reorient(array: np.ndarray, orientation: np.ndarray) -> np.ndarray:
+    """Axes of an array swapped and turned.
+
+    Args:
+        array: (x, y, z).
+        orientation: (3, 2), for each axis the one it becomes and 1 or -1, as nibabel has it.
+    """
     # A copy, since an axis of one voxel may keep a negative stride, which torch refuses.
     return nib.orientations.apply_orientation(array, orientation).copy()
