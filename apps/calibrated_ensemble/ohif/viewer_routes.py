@@ -33,7 +33,9 @@ MEDIA_TYPES = {
 }
 
 _OWN_IN_ROOT = frozenset({"app-config.js", WORKLIST})
-_OWN_MODULE = re.compile(r"calibrated-ensemble/([A-Za-z0-9_-]+\.(?:js|css))")
+# Our modules lie in the viewer's folder or in one of its folders. No part of a name starts with a dot or is empty, so
+# that no path leads out of there.
+_OWN_MODULE = re.compile(r"calibrated-ensemble/((?:[A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+\.(?:js|css))")
 
 # Names that the build made from the content, such as "89.bundle.b327bf3664812958.js".
 _NAMED_BY_CONTENT = re.compile(r"(?:.*\.)?[0-9a-f]{16}\.(?:js|wasm|woff2)")
@@ -51,7 +53,7 @@ def viewer_router(files: ViewerFiles | None, *, own_folder: Path = OWN_FOLDER) -
 
     Args:
         files: see `find_viewer`; with None every path answers 503 and says what to do.
-        own_folder: our modules, `app-config.js` and the worklist's page.
+        own_folder: our modules in folders, the style sheet, `app-config.js` and the worklist's page.
     """
     router = APIRouter(prefix=PREFIX.rstrip("/"), include_in_schema=False)
     if files is None:
