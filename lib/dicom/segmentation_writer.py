@@ -8,8 +8,8 @@ from highdicom.color import CIELabColor
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
 from pydicom import Dataset
 from pydicom.sr.coding import Code
-from skimage.color import rgb2lab
 
+from lib.dicom.cielab import cielab
 from lib.dicom.equipment import EQUIPMENT
 from lib.dicom.series import series_grid
 from lib.dicom.source_images import source_images
@@ -111,7 +111,5 @@ def _segment(number: int, name: str, colour: tuple[int, int, int], generation: s
         ),
         algorithm_identification=algorithm,
     )
-    # Viewers convert with the white point D65, which is skimage's too.
-    lightness, a, b = rgb2lab(np.array(colour) / 255)
-    segment.RecommendedDisplayCIELabValue = list(CIELabColor(lightness, a, b).value)
+    segment.RecommendedDisplayCIELabValue = list(CIELabColor(*cielab(colour)).value)
     return segment

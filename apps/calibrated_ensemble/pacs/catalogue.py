@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydicom.dataset import Dataset
 
 from apps.calibrated_ensemble.pacs.client import PacsClient, StoredSegmentation, content_time
+from lib.dicom.segment_names import segment_name
+from lib.dicom.segmentation_reader import LABEL_MAP_STORAGE
 from lib.errors import InputError
 from lib.storage.atomic import write_text
 
@@ -28,7 +30,9 @@ class SegmentationFacts(BaseModel):
 
     Attributes:
         scan: SeriesInstanceUID of the images that it was drawn on; "" when it does not say.
-        segments: SegmentLabel of each segment.
+        segments: name of each segment, see `segment_name`. A description that does not serve as a name is not
+            kept, since it may say anything about the patient.
+        is_label_map: whether the object is a label map; see `class_value`.
         content: see `StoredSegmentation.content`.
         unreadable: why its voxels cannot be used; None while nobody has found that out.
     """
@@ -37,6 +41,7 @@ class SegmentationFacts(BaseModel):
 
     scan: str
     segments: tuple[str, ...]
+    is_label_map: bool
     content: str
     unreadable: str | None = None
 
@@ -49,7 +54,16 @@ class Described:
     facts: SegmentationFacts
 
 
+class _FactsOfOldLayout(BaseModel):
+    """What earlier versions noted: labels of segments alone, without the description. Such objects are asked again."""
+
+    scan: str
+    segments: tuple[str, ...]
+    content: str
+
+
 _FILE = TypeAdapter(dict[str, SegmentationFacts])
+_FILE_OF_ANY_LAYOUT = TypeAdapter(dict[str, SegmentationFacts | _FactsOfOldLayout])
 
 
 class SegmentationCatalogue:
@@ -100,7 +114,7 @@ class SegmentationCatalogue:
     def _fetch(self, missing: list[StoredSegmentation]) -> tuple[dict[str, SegmentationFacts], dict[str, str]]:
         def fetch(stored: StoredSegmentation) -> SegmentationFacts | InputError:
             try:
-                return _facts(self._client.segmentation_header(stored))
+                return segmentation_facts(self._client.segmentation_header(stored))
             except InputError as error:
                 return error
 
@@ -127,7 +141,8 @@ class SegmentationCatalogue:
         try:
             changed_at = self._path.stat().st_mtime_ns
             if changed_at != self._read_at:
-                self._known |= _FILE.validate_json(self._path.read_bytes())
+                found = _FILE_OF_ANY_LAYOUT.validate_json(self._path.read_bytes())
+                self._known |= {uid: facts for uid, facts in found.items() if isinstance(facts, SegmentationFacts)}
                 self._read_at = changed_at
         except FileNotFoundError:
             return
@@ -135,11 +150,13 @@ class SegmentationCatalogue:
             logger.warning("%s: is damaged; it is made again from the PACS", self._path)
 
 
-def _facts(header: Dataset) -> SegmentationFacts:
+def segmentation_facts(header: Dataset) -> SegmentationFacts:
+    """Gather what the header of a segmentation object says."""
     references = header.get("ReferencedSeriesSequence") or []
     segments = header.get("SegmentSequence") or []
     return SegmentationFacts(
         scan=str(references[0].get("SeriesInstanceUID", "")) if references else "",
-        segments=tuple(str(segment.get("SegmentLabel", "")) for segment in segments),
+        segments=tuple(segment_name(segment) for segment in segments),
+        is_label_map=header.get("SOPClassUID") == LABEL_MAP_STORAGE,
         content=content_time(header),
     )

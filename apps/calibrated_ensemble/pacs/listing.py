@@ -3,11 +3,12 @@
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from apps.calibrated_ensemble.pacs.catalogue import Described, SegmentationCatalogue, SegmentationFacts
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series, StoredSegmentation
+from lib.dicom.segment_names import class_value
 from lib.errors import UnreachableError
 
 logger = logging.getLogger(__name__)
@@ -34,16 +35,16 @@ class PacsListing:
     Args:
         client: asks the PACS.
         catalogue: knows which object belongs to which scan.
-        classes: names of the task's classes; objects that hold none of them are no labels.
+        labels: the task's classes, name to value; objects that hold none of them are no labels.
         refresh_seconds: for how long a list is good.
     """
 
     def __init__(
-        self, client: PacsClient, catalogue: SegmentationCatalogue, *, classes: Collection[str], refresh_seconds: float
+        self, client: PacsClient, catalogue: SegmentationCatalogue, *, labels: Mapping[str, int], refresh_seconds: float
     ):
         self._client = client
         self._catalogue = catalogue
-        self._classes = frozenset(name.strip().lower() for name in classes)
+        self._labels = dict(labels)
         self._refresh_seconds = refresh_seconds
         self._listing: Listing | None = None
         self._listed_at = -float("inf")
@@ -122,11 +123,15 @@ class PacsListing:
         for one in described:
             if one.facts.scan not in scans:
                 continue
-            reason = one.facts.unreadable or self._foreign(one.facts)
-            if reason is None:
+            unknown = self._unknown_segments(one.facts)
+            if one.facts.unreadable is not None:
+                unusable[one.stored.series] = one.facts.unreadable
+            elif not unknown:
                 labels.setdefault(one.facts.scan, []).append(one)
-            elif reason:
-                unusable[one.stored.series] = reason
+            elif self._is_of_this_task(one.facts):
+                unusable[one.stored.series] = (
+                    f"segment {unknown[0]!r} is no class of the task; remove it, or name it {' or '.join(self._labels)}"
+                )
         known = self._listing.unusable if self._listing else {}
         for series, reason in unusable.items():
             if series not in known:
@@ -140,14 +145,15 @@ class PacsListing:
             unusable,
         )
 
-    def _foreign(self, facts: SegmentationFacts) -> str | None:
-        """Why an object is no label of this task: "" when it is of another task, None when it is one."""
-        unknown = [name for name in facts.segments if name.strip().lower() not in self._classes]
-        if not unknown:
-            return None
-        if len(unknown) == len(facts.segments):
-            return ""
-        return f"segment {unknown[0]!r} is no class of the task; remove or rename it"
+    def _unknown_segments(self, facts: SegmentationFacts) -> list[str]:
+        """Names of the segments that are no class of the task."""
+        return [
+            name for name in facts.segments if class_value(name, self._labels, is_label_map=facts.is_label_map) is None
+        ]
+
+    def _is_of_this_task(self, facts: SegmentationFacts) -> bool:
+        """Whether any segment is a class of the task."""
+        return any(class_value(name, self._labels) is not None for name in facts.segments)
 
 
 def _age(described: Described) -> tuple[str, str]:

@@ -206,7 +206,6 @@ def test_a_missing_file_is_404(client: httpx.Client, path: str) -> None:
         "calibrated-ensemble/label/%2e%2e/%2e%2e/outside.js",
         "calibrated-ensemble/label/..%5c..%5coutside.js",
         "calibrated-ensemble/../beside/outside.js",
-        "calibrated-ensemble/%2e%2e/outside.js",
         "calibrated-ensemble/..%252foutside.js",
         "calibrated-ensemble/label%252f..%252f..%252foutside.js",
         "calibrated-ensemble/./label/.hidden.js",
