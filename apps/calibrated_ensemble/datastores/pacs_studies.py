@@ -18,7 +18,7 @@ from apps.calibrated_ensemble.pacs.catalogue import SegmentationCatalogue
 from apps.calibrated_ensemble.pacs.client import PacsClient, SearchFilter, Series
 from apps.calibrated_ensemble.pacs.labels import PacsLabels
 from apps.calibrated_ensemble.pacs.listing import PacsListing
-from apps.calibrated_ensemble.pacs.local_files import PacsFiles
+from apps.calibrated_ensemble.pacs.local_files import LocalFiles
 from lib.datasets.studies_folder import FINAL
 from lib.dicom.parametric_map import parametric_map
 from lib.errors import InputError, UnreachableError
@@ -69,7 +69,7 @@ class PacsStudies(DICOMWebDatastore):
         if retry_unreadable:
             catalogue.forget_unreadable()
         self._listing = PacsListing(self._pacs, catalogue, labels=task.labels, refresh_seconds=refresh_seconds)
-        self._files = PacsFiles(folder, self._pacs)
+        self._files = LocalFiles(folder, self._pacs)
         self._labels = PacsLabels(self._pacs, self._listing, self._files, task)
         self._image_notes: dict[str, dict[str, Any]] = {}
 

@@ -73,10 +73,10 @@ def viewer_router(files: ViewerFiles | None, *, own_folder: Path = OWN_FOLDER) -
     def file(name: str, request: Request) -> Response:
         module = _OWN_MODULE.fullmatch(name)
         if module or name in _OWN_IN_ROOT:
-            response = _own_file(own_folder / (module[1] if module else name), request)
+            response = _send_own_file(own_folder / (module[1] if module else name), request)
         else:
             name = _name_in_ohif(name, files)
-            response = _stored_file(files, name, request)
+            response = _send_stored_file(files, name, request)
         is_page = name.endswith(".html")
         response.headers["Content-Security-Policy"] = for_pages if is_page else for_workers
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -141,11 +141,11 @@ def _name_in_ohif(name: str, files: ViewerFiles) -> str:
     return "index.html"
 
 
-def _own_file(path: Path, request: Request) -> Response:
+def _send_own_file(path: Path, request: Request) -> Response:
     if not path.is_file():
         raise HTTPException(404, f"{PREFIX}: no file {path.name} of ours")
     content = path.read_bytes()
-    headers = _caching(path.name, hashlib.sha256(content).hexdigest())
+    headers = _caching_headers(path.name, hashlib.sha256(content).hexdigest())
     if _is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if accepts_gzip(request.headers.get("Accept-Encoding", "")):
@@ -154,9 +154,9 @@ def _own_file(path: Path, request: Request) -> Response:
     return Response(content, headers=headers, media_type=MEDIA_TYPES[path.suffix])
 
 
-def _stored_file(files: ViewerFiles, name: str, request: Request) -> Response:
+def _send_stored_file(files: ViewerFiles, name: str, request: Request) -> Response:
     stored = files.files[name]
-    headers = _caching(name, stored.digest)
+    headers = _caching_headers(name, stored.digest)
     if _is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     media_type = MEDIA_TYPES.get(PurePosixPath(name).suffix, "text/plain")
@@ -167,7 +167,7 @@ def _stored_file(files: ViewerFiles, name: str, request: Request) -> Response:
     return FileResponse(files.path(name), headers=headers, media_type=media_type)
 
 
-def _caching(name: str, digest: str) -> dict[str, str]:
+def _caching_headers(name: str, digest: str) -> dict[str, str]:
     # The tag is weak, since one content is sent in two encodings.
     return {
         "ETag": f'W/"{digest[:32]}"',

@@ -47,7 +47,7 @@ class SegmentationFacts(BaseModel):
 
 
 @dataclass(frozen=True)
-class Described:
+class CataloguedSegmentation:
     """A segmentation object with what its header says."""
 
     stored: StoredSegmentation
@@ -79,19 +79,19 @@ class SegmentationCatalogue:
         self._client = client
         self._read_at: int | None = None
         self._known: dict[str, SegmentationFacts] = {}
-        self._take_up()
+        self._read_file()
 
-    def describe(self, stored: Iterable[StoredSegmentation]) -> tuple[list[Described], dict[str, str]]:
+    def describe(self, stored: Iterable[StoredSegmentation]) -> tuple[list[CataloguedSegmentation], dict[str, str]]:
         """Give the facts of objects, and for each whose header cannot be used the reason, by its series.
 
         Raises:
             UnreachableError: the PACS does not answer.
         """
         listed = list(stored)
-        self._take_up()
+        self._read_file()
         fetched, failed = self._fetch([one for one in listed if one.uid not in self._known])
         self._add(fetched)
-        return [Described(one, self._known[one.uid]) for one in listed if one.uid in self._known], failed
+        return [CataloguedSegmentation(one, self._known[one.uid]) for one in listed if one.uid in self._known], failed
 
     def add(self, stored: StoredSegmentation, facts: SegmentationFacts) -> None:
         """Take note of an object whose facts are known, such as one just stored."""
@@ -132,11 +132,11 @@ class SegmentationCatalogue:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._path.with_suffix(".lock")):
-            self._take_up()
+            self._read_file()
             self._known |= facts
             write_text(self._path, _FILE.dump_json(self._known, indent=1).decode())
 
-    def _take_up(self) -> None:
+    def _read_file(self) -> None:
         """Add what another process has found out since this one last looked."""
         try:
             changed_at = self._path.stat().st_mtime_ns

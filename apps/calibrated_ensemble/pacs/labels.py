@@ -7,7 +7,7 @@ from typing import Any
 from apps.calibrated_ensemble.pacs.catalogue import segmentation_facts
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series, StoredSegmentation, content_time
 from apps.calibrated_ensemble.pacs.listing import PacsListing
-from apps.calibrated_ensemble.pacs.local_files import PacsFiles
+from apps.calibrated_ensemble.pacs.local_files import LocalFiles
 from apps.calibrated_ensemble.reports.class_colours import label_colours
 from lib.datasets.studies_folder import FINAL
 from lib.dicom.segmentation_reader import read_segmentation
@@ -27,7 +27,7 @@ class PacsLabels:
         task: names the classes.
     """
 
-    def __init__(self, client: PacsClient, listing: PacsListing, files: PacsFiles, task: Task):
+    def __init__(self, client: PacsClient, listing: PacsListing, files: LocalFiles, task: Task):
         self._client = client
         self._listing = listing
         self._files = files

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from apps.calibrated_ensemble.pacs.catalogue import Described, SegmentationCatalogue, SegmentationFacts
+from apps.calibrated_ensemble.pacs.catalogue import CataloguedSegmentation, SegmentationCatalogue, SegmentationFacts
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series, StoredSegmentation
 from lib.dicom.segment_names import class_value
 from lib.errors import UnreachableError
@@ -72,7 +72,7 @@ class PacsListing:
         with self._lock:
             if self._listing is None or time.monotonic() - self._listed_at >= self._refresh_seconds:
                 try:
-                    self._take(self._list())
+                    self._replace(self._list())
                 except UnreachableError as error:
                     if self._listing is None:
                         raise
@@ -91,7 +91,7 @@ class PacsListing:
             self._catalogue.add(stored, facts)
             known = self.current()
             older = tuple(one for one in known.labels.get(scan, ()) if one.uid != stored.uid)
-            self._take(Listing(known.scans, {**known.labels, scan: (stored, *older)}, known.unusable))
+            self._replace(Listing(known.scans, {**known.labels, scan: (stored, *older)}, known.unusable))
 
     def mark_unreadable(self, scan: str, stored: StoredSegmentation, reason: str) -> None:
         """Take note that a segmentation cannot be read, so that it is a label no more; says so in the log."""
@@ -101,13 +101,13 @@ class PacsListing:
             known = self.current()
             left = tuple(one for one in known.labels.get(scan, ()) if one != stored)
             others = {name: labels for name, labels in known.labels.items() if name != scan}
-            self._take(
+            self._replace(
                 Listing(
                     known.scans, {**others, **({scan: left} if left else {})}, {**known.unusable, stored.series: reason}
                 )
             )
 
-    def _take(self, listing: Listing) -> None:
+    def _replace(self, listing: Listing) -> None:
         if self._listing is None or (self._listing.scans.keys(), self._listing.labels) != (
             listing.scans.keys(),
             listing.labels,
@@ -119,7 +119,7 @@ class PacsListing:
     def _list(self) -> Listing:
         scans = {series.uid: series for series in self._client.series()}
         described, unusable = self._catalogue.describe(self._client.segmentations())
-        labels: dict[str, list[Described]] = {}
+        labels: dict[str, list[CataloguedSegmentation]] = {}
         for one in described:
             if one.facts.scan not in scans:
                 continue
@@ -139,7 +139,7 @@ class PacsListing:
         return Listing(
             scans,
             {
-                scan: tuple(one.stored for one in sorted(found, key=_age, reverse=True))
+                scan: tuple(one.stored for one in sorted(found, key=_recency, reverse=True))
                 for scan, found in labels.items()
             },
             unusable,
@@ -156,5 +156,5 @@ class PacsListing:
         return any(class_value(name, self._labels) is not None for name in facts.segments)
 
 
-def _age(described: Described) -> tuple[str, str]:
+def _recency(described: CataloguedSegmentation) -> tuple[str, str]:
     return (described.facts.content or described.stored.content, described.stored.uid)
