@@ -18,7 +18,7 @@ export default [
   { ignores: ['.venv/', 'build/', 'demo/', 'workspace/'] },
   js.configs.recommended,
   {
-    files: ['apps/calibrated_ensemble/viewer/*.js'],
+    files: ['apps/calibrated_ensemble/viewer/**/*.js'],
     languageOptions: { ecmaVersion: 2024, sourceType: 'module', globals: globals.browser },
     rules: STRICT,
   },
@@ -27,7 +27,7 @@ export default [
     languageOptions: { sourceType: 'script' },
   },
   {
-    files: ['tests/apps/viewer/*.js', 'eslint.config.js'],
+    files: ['tests/apps/viewer/**/*.js', 'eslint.config.js'],
     languageOptions: { ecmaVersion: 2024, sourceType: 'module', globals: globals.node },
     rules: STRICT,
   },

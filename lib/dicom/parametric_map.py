@@ -47,7 +47,7 @@ def parametric_map(
         sop_instance_uid=UID(),
         instance_number=1,
         contains_recognizable_visual_features=False,
-        real_world_value_mappings=[_probability(class_name)],
+        real_world_value_mappings=[_probability_mapping(class_name)],
         window_center=0.5,
         window_width=1.0,
         content_description=f"Probability of {class_name}, generation {generation}"[:64],
@@ -72,7 +72,7 @@ def _anatomy() -> Dataset:
     return anatomy
 
 
-def _probability(class_name: str) -> RealWorldValueMapping:
+def _probability_mapping(class_name: str) -> RealWorldValueMapping:
     return RealWorldValueMapping(
         lut_label="PROBABILITY",
         lut_explanation=f"Probability of {class_name}"[:64],

@@ -1,4 +1,8 @@
-"""Which class a value of a submitted label means, by the segment names that viewers send with it."""
+"""Which class of the task a segment means, by its name: in a DICOM segmentation and in what viewers submit.
+
+Programs number segments each in their own way, 3D Slicer in the order in which they were drawn, so only names tell.
+They are compared without regard to case (Unicode's case folding) and surrounding blanks.
+"""
 
 import re
 from collections.abc import Collection, Mapping
@@ -9,12 +13,74 @@ from pydicom import Dataset
 
 from lib.errors import InputError
 
+_STOPGAP = re.compile(r"|segment[ _-]*\d*")
+"""What programs call a segment that nobody gave a name."""
+
+_BACKGROUND = "background"
+
+
+def class_value(name: str, labels: Mapping[str, int], *, is_label_map: bool = False) -> int | None:
+    """Find the task's value for a segment's name.
+
+    Args:
+        name: see `segment_name`.
+        labels: the task's classes, name to value.
+        is_label_map: a label map may describe its background as a segment, whose value is 0.
+
+    Returns:
+        0..255; None when the segment is no class of the task.
+    """
+    values = {_comparable(known): value for known, value in labels.items()}
+    if is_label_map:
+        values.setdefault(_BACKGROUND, 0)
+    return values.get(_comparable(name))
+
+
+def segment_name(segment: Dataset) -> str:
+    """Name of an item of a SegmentSequence.
+
+    It is the SegmentLabel; only where that is a stopgap such as "Segment 1" does the SegmentDescription count.
+    """
+    label = str(segment.get("SegmentLabel") or "")
+    description = str(segment.get("SegmentDescription") or "")
+    return description if description and _STOPGAP.fullmatch(_comparable(label)) else label
+
+
+def segment_values(
+    segments: Collection[Dataset], *, labels: Mapping[str, int], is_label_map: bool, where: str
+) -> dict[int, int]:
+    """Find the task's value for each segment of a DICOM segmentation.
+
+    Args:
+        segments: items of the SegmentSequence.
+        labels: the task's classes, name to value.
+        is_label_map: whether segment numbers are pixel values; see `class_value`.
+        where: names the segmentation in messages.
+
+    Returns:
+        Segment number to value of the task.
+
+    Raises:
+        InputError: a segment is no class of the task, or segments have no numbers of their own.
+    """
+    values: dict[int, int] = {}
+    for segment in segments:
+        number, name = segment.get("SegmentNumber"), segment_name(segment)
+        if number is None or number in values:
+            raise InputError(
+                f"{where}: segment {name!r} has the number {number}; give each segment a number of its own"
+            )
+        value = class_value(name, labels, is_label_map=is_label_map)
+        if value is None:
+            raise InputError(
+                f"{where}: has the segment {name!r}, which is no class of the task; name it {' or '.join(labels)}"
+            )
+        values[int(number)] = value
+    return values
+
 
 def values_by_name(label_info: Any, *, present: Collection[int], labels: Mapping[str, int]) -> dict[int, int]:
-    """Find the task's value for each value of a label.
-
-    3D Slicer numbers segments in the order in which they were drawn, so that a label in which only
-    the second class was drawn holds it as 1. The names tell.
+    """Find the task's value for each value of a submitted label.
 
     Args:
         label_info: `[{"name": "liver", "idx": 1}, ...]` as viewers send it. `idx` is the segment's
@@ -31,15 +97,14 @@ def values_by_name(label_info: Any, *, present: Collection[int], labels: Mapping
         InputError: a segment has a name that is no class of the task.
     """
     names = _names_by_value(label_info, set(present))
-    known = {name.strip().lower(): value for name, value in labels.items()}
     found = {}
     for value in sorted(present if names else ()):
-        name = names[value]
-        if name.strip().lower() not in known:
+        named = class_value(names[value], labels)
+        if named is None:
             raise InputError(
-                f"segment {name!r}: is no class of the task; name it {' or '.join(labels)} and submit again"
+                f"segment {names[value]!r}: is no class of the task; name it {' or '.join(labels)} and submit again"
             )
-        found[value] = known[name.strip().lower()]
+        found[value] = named
     return {} if all(value == new for value, new in found.items()) else found
 
 
@@ -50,6 +115,10 @@ def replace_values(label: np.ndarray, values: Mapping[int, int]) -> np.ndarray:
     return table[label]
 
 
+def _comparable(name: str) -> str:
+    return name.strip().casefold()
+
+
 def _names_by_value(label_info: Any, present: set[int]) -> dict[int, str]:
     entries = label_info if isinstance(label_info, list) else []
     if not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in entries):
@@ -57,56 +126,3 @@ def _names_by_value(label_info: Any, present: set[int]) -> dict[int, str]:
     by_index = {entry.get("idx"): entry["name"] for entry in entries}
     by_place = {place: entry["name"] for place, entry in enumerate(entries, 1)}
     return next((names for names in (by_index, by_place) if present <= set(names)), {})
-
-
-_NAMELESS = re.compile(r"|segment[ _-]*\d*")
-"""What programs call a segment that nobody gave a name."""
-
-
-def segment_values(
-    segments: list[Dataset], *, labels: Mapping[str, int], is_label_map: bool, where: str
-) -> dict[int, int]:
-    """Find the task's value for each segment.
-
-    The SegmentLabel is compared without regard to case and surrounding blanks. Only where it is a
-    stopgap such as "Segment 1" does the SegmentDescription count. A label map may describe its
-    background as a segment, whose value is 0 here.
-
-    Args:
-        segments: items of the SegmentSequence.
-        labels: the task's classes, name to value.
-        is_label_map: whether segment numbers are pixel values.
-        where: names the segmentation in messages.
-
-    Returns:
-        Segment number to value of the task.
-
-    Raises:
-        InputError: a segment is no class of the task, or segments have no numbers of their own.
-    """
-    known = {_plain(name): value for name, value in labels.items()}
-    if is_label_map and "background" not in known:
-        known["background"] = 0
-    values: dict[int, int] = {}
-    for segment in segments:
-        number, name = segment.get("SegmentNumber"), _name(segment)
-        if number is None or number in values:
-            raise InputError(
-                f"{where}: segment {name!r} has the number {number}; give each segment a number of its own"
-            )
-        if _plain(name) not in known:
-            raise InputError(
-                f"{where}: has the segment {name!r}, which is no class of the task; name it {' or '.join(labels)}"
-            )
-        values[int(number)] = known[_plain(name)]
-    return values
-
-
-def _name(segment: Dataset) -> str:
-    label = str(segment.get("SegmentLabel") or "")
-    description = str(segment.get("SegmentDescription") or "")
-    return description if description and _NAMELESS.fullmatch(_plain(label)) else label
-
-
-def _plain(name: str) -> str:
-    return name.strip().casefold()

@@ -30,7 +30,11 @@ def segmentation_frames(dataset: Dataset, *, where: str) -> Iterator[np.ndarray]
     if not dataset.get("PixelData"):
         raise InputError(f"{where}: has no pixels; export the segmentation again")
     try:
-        frame = _compressed(dataset) if dataset.file_meta.TransferSyntaxUID.is_compressed else _native(dataset)
+        frame = (
+            _compressed_decoder(dataset)
+            if dataset.file_meta.TransferSyntaxUID.is_compressed
+            else _native_decoder(dataset)
+        )
         for index in range(int(dataset.NumberOfFrames)):
             yield frame(index)
     except Exception as error:  # decoders raise whatever they meet
@@ -40,7 +44,7 @@ def segmentation_frames(dataset: Dataset, *, where: str) -> Iterator[np.ndarray]
         ) from error
 
 
-def _native(dataset: Dataset) -> Callable[[int], np.ndarray]:
+def _native_decoder(dataset: Dataset) -> Callable[[int], np.ndarray]:
     bits, count, shape = int(dataset.BitsAllocated), int(dataset.NumberOfFrames), (dataset.Rows, dataset.Columns)
     size = shape[0] * shape[1]
     stride = _bits_per_frame(bits, size, count, len(dataset.PixelData))
@@ -68,7 +72,7 @@ def _bits_per_frame(bits: int, size: int, count: int, length: int) -> int:
     raise ValueError(f"{length} bytes, {-(-count * size * bits // 8)} would be right")
 
 
-def _compressed(dataset: Dataset) -> Callable[[int], np.ndarray]:
+def _compressed_decoder(dataset: Dataset) -> Callable[[int], np.ndarray]:
     bits, shape = int(dataset.BitsAllocated), (int(dataset.Rows), int(dataset.Columns))
     # A frame of single bits is compressed as the bytes that it is packed into.
     stored = shape if bits > 1 else (1, -(-shape[0] * shape[1] // 8))

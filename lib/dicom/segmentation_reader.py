@@ -36,7 +36,7 @@ def read_segmentation(dataset: Dataset, grid: SeriesGrid, *, labels: Mapping[str
             pixels that cannot be decoded, or a voxel in two classes, of which neither is chosen.
     """
     where = f"segmentation series {dataset.get('SeriesInstanceUID')}"
-    is_label_map = _check_kind(dataset, where)
+    is_label_map = _is_label_map(dataset, where)
     values = segment_values(
         list(dataset.get("SegmentSequence") or []), labels=labels, is_label_map=is_label_map, where=where
     )
@@ -46,17 +46,17 @@ def read_segmentation(dataset: Dataset, grid: SeriesGrid, *, labels: Mapping[str
     table = _value_table(dataset, values) if is_label_map else None
     for place, pixels in zip(places, segmentation_frames(dataset, where=where), strict=True):
         if table is not None:
-            classes = _classes(pixels, table, where)
+            classes = _label_values(pixels, table, where)
         else:
-            classes = np.where(pixels, _value(place.segment, values, where), np.uint8(0))
-        _add(label[place.slice_index], classes, names, f"{where}: slice {place.slice_index + 1}")
+            classes = np.where(pixels, _segment_value(place.segment, values, where), np.uint8(0))
+        _add_frame(label[place.slice_index], classes, names, f"{where}: slice {place.slice_index + 1}")
     return label.T
 
 
 _UNKNOWN = -1
 
 
-def _check_kind(dataset: Dataset, where: str) -> bool:
+def _is_label_map(dataset: Dataset, where: str) -> bool:
     """Whether it is a label map; what is neither that nor binary is refused."""
     storage, kind = dataset.get("SOPClassUID"), dataset.get("SegmentationType")
     if storage == LABEL_MAP_STORAGE:
@@ -78,7 +78,7 @@ def _value_table(dataset: Dataset, values: Mapping[int, int]) -> np.ndarray:
     return table
 
 
-def _classes(pixels: np.ndarray, table: np.ndarray, where: str) -> np.ndarray:
+def _label_values(pixels: np.ndarray, table: np.ndarray, where: str) -> np.ndarray:
     classes = table[pixels]
     if (classes == _UNKNOWN).any():
         value = int(pixels[classes == _UNKNOWN][0])
@@ -88,7 +88,7 @@ def _classes(pixels: np.ndarray, table: np.ndarray, where: str) -> np.ndarray:
     return classes.astype(np.uint8)
 
 
-def _value(segment: int | None, values: Mapping[int, int], where: str) -> np.uint8:
+def _segment_value(segment: int | None, values: Mapping[int, int], where: str) -> np.uint8:
     if segment is None or segment not in values:
         raise InputError(
             f"{where}: has a frame of segment {segment}, which it does not describe; export the segmentation again"
@@ -96,7 +96,7 @@ def _value(segment: int | None, values: Mapping[int, int], where: str) -> np.uin
     return np.uint8(values[segment])
 
 
-def _add(plane: np.ndarray, classes: np.ndarray, names: Mapping[int, str], where: str) -> None:
+def _add_frame(plane: np.ndarray, classes: np.ndarray, names: Mapping[int, str], where: str) -> None:
     """Put the foreground of a frame onto its slice."""
     conflict = (plane > 0) & (classes > 0) & (plane != classes)
     if conflict.any():

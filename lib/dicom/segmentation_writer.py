@@ -8,8 +8,8 @@ from highdicom.color import CIELabColor
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
 from pydicom import Dataset
 from pydicom.sr.coding import Code
-from skimage.color import rgb2lab
 
+from lib.dicom.cielab import cielab
 from lib.dicom.equipment import EQUIPMENT
 from lib.dicom.series import series_grid
 from lib.dicom.source_images import source_images
@@ -56,7 +56,7 @@ def segmentation_dataset(
     if label.shape != grid.shape:
         raise InputError(f"{where}: has shape {label.shape}, the series {grid.shape}; give a label on its grid")
     planes = np.ascontiguousarray(label.T)
-    present = _values(planes)
+    present = _distinct_values(planes)
     check_label_values(present, values=labels.values(), where=where)
     classes = [name for name, value in labels.items() if value in present] or list(labels)
     numbers = np.zeros(256, dtype=np.uint8)
@@ -70,7 +70,7 @@ def segmentation_dataset(
         pixel_array=numbers[planes],
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[
-            _segment(number, name, colours[name], generation) for number, name in enumerate(classes, 1)
+            _describe_segment(number, name, colours[name], generation) for number, name in enumerate(classes, 1)
         ],
         series_instance_uid=UID(),
         series_number=_SERIES_NUMBER,
@@ -88,12 +88,14 @@ def segmentation_dataset(
     return segmentation
 
 
-def _values(planes: np.ndarray) -> np.ndarray:
+def _distinct_values(planes: np.ndarray) -> np.ndarray:
     """Distinct values of a uint8 array, plane by plane: sorting all voxels would take seconds."""
     return np.flatnonzero(sum(np.bincount(plane.ravel(), minlength=256) for plane in planes))
 
 
-def _segment(number: int, name: str, colour: tuple[int, int, int], generation: str | None) -> SegmentDescription:
+def _describe_segment(
+    number: int, name: str, colour: tuple[int, int, int], generation: str | None
+) -> SegmentDescription:
     algorithm = None
     if generation is not None:
         algorithm = AlgorithmIdentificationSequence(
@@ -111,7 +113,5 @@ def _segment(number: int, name: str, colour: tuple[int, int, int], generation: s
         ),
         algorithm_identification=algorithm,
     )
-    # Viewers convert with the white point D65, which is skimage's too.
-    lightness, a, b = rgb2lab(np.array(colour) / 255)
-    segment.RecommendedDisplayCIELabValue = list(CIELabColor(lightness, a, b).value)
+    segment.RecommendedDisplayCIELabValue = list(CIELabColor(*cielab(colour)).value)
     return segment

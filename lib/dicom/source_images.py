@@ -9,7 +9,7 @@ from pydicom.valuerep import DSfloat
 from lib.dicom.series import SeriesGrid
 from lib.errors import InputError
 
-_OF_EACH_IMAGE = (
+_REQUIRED_OF_EACH = (
     "SOPClassUID",
     "SOPInstanceUID",
     "StudyInstanceUID",
@@ -54,18 +54,18 @@ def source_images(headers: Sequence[Dataset], grid: SeriesGrid) -> list[Dataset]
     for uid in grid.sop_instance_uids:
         header = by_instance[uid]
         image = Dataset()
-        for keyword in _OF_EACH_IMAGE:
+        for keyword in _REQUIRED_OF_EACH:
             if not header.get(keyword):
                 raise InputError(
                     f"series {grid.series_uid}: image {uid} has no {keyword}; send the series with complete headers"
                 )
             image.add(copy.copy(header[keyword]))
         images.append(image)
-    _complete(images[0], by_instance[grid.sop_instance_uids[0]], grid)
+    _complete_first(images[0], by_instance[grid.sop_instance_uids[0]], grid)
     return images
 
 
-def _complete(image: Dataset, header: Dataset, grid: SeriesGrid) -> None:
+def _complete_first(image: Dataset, header: Dataset, grid: SeriesGrid) -> None:
     for element in header:  # one by one, so that names are decoded by the character set of the header
         image.add(copy.copy(element))
     for keyword in _MAY_BE_EMPTY:

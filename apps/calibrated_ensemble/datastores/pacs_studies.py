@@ -18,7 +18,7 @@ from apps.calibrated_ensemble.pacs.catalogue import SegmentationCatalogue
 from apps.calibrated_ensemble.pacs.client import PacsClient, SearchFilter, Series
 from apps.calibrated_ensemble.pacs.labels import PacsLabels
 from apps.calibrated_ensemble.pacs.listing import PacsListing
-from apps.calibrated_ensemble.pacs.local_files import PacsFiles
+from apps.calibrated_ensemble.pacs.local_files import LocalFiles
 from lib.datasets.studies_folder import FINAL
 from lib.dicom.parametric_map import parametric_map
 from lib.errors import InputError, UnreachableError
@@ -35,7 +35,7 @@ class PacsStudies(DICOMWebDatastore):
       with one query for each value of the filter and one for all segmentations.
     - A scan's label is the newest usable DICOM SEG that refers to it; a submitted label is known
       at once. Labels of other tags (region masks, predictions) stay on this machine.
-    - Segments are matched to classes by their label, and the label lies on the scan's own grid.
+    - Segments are matched to classes by their names, and the label lies on the scan's own grid.
     - Nothing that names a patient is kept.
 
     It shares the type of the stock class, by which the server knows a DICOM datastore, and replaces
@@ -68,8 +68,8 @@ class PacsStudies(DICOMWebDatastore):
         catalogue = SegmentationCatalogue(folder / "segmentations.json", self._pacs)
         if retry_unreadable:
             catalogue.forget_unreadable()
-        self._listing = PacsListing(self._pacs, catalogue, classes=task.classes, refresh_seconds=refresh_seconds)
-        self._files = PacsFiles(folder, self._pacs)
+        self._listing = PacsListing(self._pacs, catalogue, labels=task.labels, refresh_seconds=refresh_seconds)
+        self._files = LocalFiles(folder, self._pacs)
         self._labels = PacsLabels(self._pacs, self._listing, self._files, task)
         self._image_notes: dict[str, dict[str, Any]] = {}
 

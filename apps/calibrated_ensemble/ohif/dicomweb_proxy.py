@@ -18,8 +18,8 @@ from apps.calibrated_ensemble.ohif.viewer_routes import accepts_gzip
 
 ROOT = f"{PREFIX}dicom-web"
 
-_SENT_ON = ("Accept", "Accept-Language", "If-Modified-Since", "If-None-Match", "If-Range", "Range")
-_SENT_BACK = (
+_REQUEST_HEADERS = ("Accept", "Accept-Language", "If-Modified-Since", "If-None-Match", "If-Range", "Range")
+_RESPONSE_HEADERS = (
     "Accept-Ranges",
     "Content-Location",
     "Content-Range",
@@ -63,14 +63,16 @@ def dicomweb_router(url: str, *, timeout: float | None = None) -> APIRouter:
     async def ask(path: str, request: Request) -> AsyncIterator[httpx.Response]:
         target = upstream_target(root, path, request.scope["query_string"])
         upstream = client.build_request(
-            request.method, root, headers=_headers_sent_on(request), extensions={"target": target}
+            request.method, root, headers=_request_headers(request), extensions={"target": target}
         )
         try:
             response = await client.send(upstream, stream=True)
         except httpx.TimeoutException as error:
-            raise HTTPException(504, f"the PACS at {_shown(root)} did not answer in time; try again") from error
+            raise HTTPException(
+                504, f"the PACS at {_without_credentials(root)} did not answer in time; try again"
+            ) from error
         except httpx.TransportError as error:
-            raise HTTPException(502, f"the PACS at {_shown(root)} cannot be reached ({error})") from error
+            raise HTTPException(502, f"the PACS at {_without_credentials(root)} cannot be reached ({error})") from error
         try:
             yield response
         finally:
@@ -81,7 +83,7 @@ def dicomweb_router(url: str, *, timeout: float | None = None) -> APIRouter:
     async def relay(
         path: str, request: Request, response: Annotated[httpx.Response, Depends(ask)]
     ) -> StreamingResponse:
-        headers = {name: response.headers[name] for name in _SENT_BACK if name in response.headers}
+        headers = {name: response.headers[name] for name in _RESPONSE_HEADERS if name in response.headers}
         headers["Cache-Control"] = _KEEP if response.is_success and _PIXELS.fullmatch(path) else _ASK_AGAIN
         headers["Vary"] = "Accept, Accept-Encoding, Authorization"
         media_type = response.headers.get("Content-Type", "").partition(";")[0]
@@ -90,10 +92,10 @@ def dicomweb_router(url: str, *, timeout: float | None = None) -> APIRouter:
                 if name in response.headers:
                     headers[name] = response.headers[name]
             return StreamingResponse(response.aiter_raw(), response.status_code, headers)
-        content = with_own_addresses(response.aiter_bytes(), root)
+        content = replace_addresses(response.aiter_bytes(), root)
         if accepts_gzip(request.headers.get("Accept-Encoding", "")):
             headers["Content-Encoding"] = "gzip"
-            content = compressed(content)
+            content = compress(content)
         return StreamingResponse(content, response.status_code, headers)
 
     return router
@@ -118,7 +120,7 @@ def upstream_target(root: str, path: str, query: bytes) -> bytes:
     return target.encode() + (b"?" + query if query else b"")
 
 
-async def with_own_addresses(chunks: AsyncIterator[bytes], root: str) -> AsyncIterator[bytes]:
+async def replace_addresses(chunks: AsyncIterator[bytes], root: str) -> AsyncIterator[bytes]:
     """Put `ROOT` for the PACS's own address at the start of JSON strings, where it says where bulk data lies.
 
     Args:
@@ -137,7 +139,7 @@ async def with_own_addresses(chunks: AsyncIterator[bytes], root: str) -> AsyncIt
     yield held
 
 
-async def compressed(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def compress(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Compress with gzip what comes, as it comes."""
     packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     async for chunk in chunks:
@@ -145,8 +147,8 @@ async def compressed(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield packer.flush()
 
 
-def _headers_sent_on(request: Request) -> dict[str, str]:
-    headers = {name: request.headers[name] for name in _SENT_ON if name in request.headers}
+def _request_headers(request: Request) -> dict[str, str]:
+    headers = {name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers}
     headers["Accept-Encoding"] = "gzip" if accepts_gzip(request.headers.get("Accept-Encoding", "")) else "identity"
     authorization = _authorization(request.headers)
     return headers | ({"Authorization": authorization} if authorization else {})
@@ -160,7 +162,7 @@ def _authorization(sent: Mapping[str, str]) -> str | None:
     return sent.get("Authorization", own)
 
 
-def _shown(root: str) -> str:
+def _without_credentials(root: str) -> str:
     """Address without a name and password."""
     address = urlsplit(root)
     return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"

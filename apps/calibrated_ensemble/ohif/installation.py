@@ -70,7 +70,7 @@ def install_viewer(folder: Path, *, tarball: Path | None = None, progress: Progr
             progress("fetching OHIF", 0, 1)
             tarball = fetch_package(Path(temporary))
             progress("fetching OHIF", 1, 1)
-        with _open(tarball) as file:
+        with _open_tarball(tarball) as file:
             check_integrity(file, tarball)
             with atomic_folder(folder) as new:
                 unpack(file, new, progress=progress)
@@ -104,7 +104,7 @@ def fetch_package(folder: Path) -> Path:
     found = list(folder.glob("*.tgz"))
     if done.returncode != 0 or len(found) != 1:
         raise ConnectionError(
-            f"{PACKAGE}: npm could not fetch it ({_reason(done.stderr)}); check the network and "
+            f"{PACKAGE}: npm could not fetch it ({_reason_of_npm(done.stderr)}); check the network and "
             f"`npm config get registry`, or {ELSEWHERE}"
         )
     return found[0]
@@ -136,19 +136,19 @@ def unpack(file: BufferedReader, folder: Path, *, progress: Progress = silent) -
     """
     try:
         with tarfile.open(fileobj=file, mode="r:gz") as archive:
-            members = list(_needed(archive))
+            members = list(_needed_members(archive))
             files = {}
             for number, (name, member) in enumerate(members, start=1):
                 content = archive.extractfile(member)
                 assert content is not None, "only files are needed"
-                files[name] = store_file(folder, name, with_public_path(name, content.read()))
+                files[name] = store_file(folder, name, set_public_path(name, content.read()))
                 progress("unpacking OHIF", number, len(members))
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise InputError(f"the tarball of {PACKAGE} cannot be unpacked ({error}); {ELSEWHERE}") from error
     write_manifest(folder, files)
 
 
-def with_public_path(name: str, content: bytes) -> bytes:
+def set_public_path(name: str, content: bytes) -> bytes:
     """Put `PREFIX` where a file of the package says "/", which is where it takes itself to be served.
 
     Args:
@@ -161,14 +161,14 @@ def with_public_path(name: str, content: bytes) -> bytes:
     return content
 
 
-def _open(tarball: Path) -> BufferedReader:
+def _open_tarball(tarball: Path) -> BufferedReader:
     try:
         return tarball.open("rb")
     except OSError as error:
         raise InputError(f"{tarball}: cannot be read ({error.strerror}); give the npm package's .tgz file") from error
 
 
-def _needed(archive: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
+def _needed_members(archive: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
     for member in archive.getmembers():
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts:
@@ -180,7 +180,7 @@ def _needed(archive: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
             yield path.name, member
 
 
-def _reason(errors: str) -> str:
+def _reason_of_npm(errors: str) -> str:
     """What npm says went wrong, in the first two lines of what it writes."""
     lines = [re.sub(r"^npm (error|ERR!)\s*", "", line).strip() for line in errors.splitlines()]
     return ", ".join([line for line in lines if line][:2]) or "no reason given"

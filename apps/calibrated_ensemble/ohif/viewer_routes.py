@@ -33,7 +33,9 @@ MEDIA_TYPES = {
 }
 
 _OWN_IN_ROOT = frozenset({"app-config.js", WORKLIST})
-_OWN_MODULE = re.compile(r"calibrated-ensemble/([A-Za-z0-9_-]+\.(?:js|css))")
+# Our modules lie in the viewer's folder or in one of its folders. No part of a name starts with a dot or is empty, so
+# that no path leads out of there.
+_OWN_MODULE = re.compile(r"calibrated-ensemble/((?:[A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+\.(?:js|css))")
 
 # Names that the build made from the content, such as "89.bundle.b327bf3664812958.js".
 _NAMED_BY_CONTENT = re.compile(r"(?:.*\.)?[0-9a-f]{16}\.(?:js|wasm|woff2)")
@@ -51,7 +53,7 @@ def viewer_router(files: ViewerFiles | None, *, own_folder: Path = OWN_FOLDER) -
 
     Args:
         files: see `find_viewer`; with None every path answers 503 and says what to do.
-        own_folder: our modules, `app-config.js` and the worklist's page.
+        own_folder: our modules in folders, the style sheet, `app-config.js` and the worklist's page.
     """
     router = APIRouter(prefix=PREFIX.rstrip("/"), include_in_schema=False)
     if files is None:
@@ -71,10 +73,10 @@ def viewer_router(files: ViewerFiles | None, *, own_folder: Path = OWN_FOLDER) -
     def file(name: str, request: Request) -> Response:
         module = _OWN_MODULE.fullmatch(name)
         if module or name in _OWN_IN_ROOT:
-            response = _own_file(own_folder / (module[1] if module else name), request)
+            response = _send_own_file(own_folder / (module[1] if module else name), request)
         else:
             name = _name_in_ohif(name, files)
-            response = _stored_file(files, name, request)
+            response = _send_stored_file(files, name, request)
         is_page = name.endswith(".html")
         response.headers["Content-Security-Policy"] = for_pages if is_page else for_workers
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -139,11 +141,11 @@ def _name_in_ohif(name: str, files: ViewerFiles) -> str:
     return "index.html"
 
 
-def _own_file(path: Path, request: Request) -> Response:
+def _send_own_file(path: Path, request: Request) -> Response:
     if not path.is_file():
         raise HTTPException(404, f"{PREFIX}: no file {path.name} of ours")
     content = path.read_bytes()
-    headers = _caching(path.name, hashlib.sha256(content).hexdigest())
+    headers = _caching_headers(path.name, hashlib.sha256(content).hexdigest())
     if _is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if accepts_gzip(request.headers.get("Accept-Encoding", "")):
@@ -152,9 +154,9 @@ def _own_file(path: Path, request: Request) -> Response:
     return Response(content, headers=headers, media_type=MEDIA_TYPES[path.suffix])
 
 
-def _stored_file(files: ViewerFiles, name: str, request: Request) -> Response:
+def _send_stored_file(files: ViewerFiles, name: str, request: Request) -> Response:
     stored = files.files[name]
-    headers = _caching(name, stored.digest)
+    headers = _caching_headers(name, stored.digest)
     if _is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     media_type = MEDIA_TYPES.get(PurePosixPath(name).suffix, "text/plain")
@@ -165,7 +167,7 @@ def _stored_file(files: ViewerFiles, name: str, request: Request) -> Response:
     return FileResponse(files.path(name), headers=headers, media_type=media_type)
 
 
-def _caching(name: str, digest: str) -> dict[str, str]:
+def _caching_headers(name: str, digest: str) -> dict[str, str]:
     # The tag is weak, since one content is sent in two encodings.
     return {
         "ETag": f'W/"{digest[:32]}"',

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydicom.dataset import Dataset
 
 from apps.calibrated_ensemble.pacs.client import PacsClient, StoredSegmentation, content_time
+from lib.dicom.segment_names import segment_name
+from lib.dicom.segmentation_reader import LABEL_MAP_STORAGE
 from lib.errors import InputError
 from lib.storage.atomic import write_text
 
@@ -28,7 +30,9 @@ class SegmentationFacts(BaseModel):
 
     Attributes:
         scan: SeriesInstanceUID of the images that it was drawn on; "" when it does not say.
-        segments: SegmentLabel of each segment.
+        segments: name of each segment, see `segment_name`. A description that does not serve as a name is not
+            kept, since it may say anything about the patient.
+        is_label_map: whether the object is a label map; see `class_value`.
         content: see `StoredSegmentation.content`.
         unreadable: why its voxels cannot be used; None while nobody has found that out.
     """
@@ -37,19 +41,29 @@ class SegmentationFacts(BaseModel):
 
     scan: str
     segments: tuple[str, ...]
+    is_label_map: bool
     content: str
     unreadable: str | None = None
 
 
 @dataclass(frozen=True)
-class Described:
+class CataloguedSegmentation:
     """A segmentation object with what its header says."""
 
     stored: StoredSegmentation
     facts: SegmentationFacts
 
 
+class _FactsOfOldLayout(BaseModel):
+    """What earlier versions noted: labels of segments alone, without the description. Such objects are asked again."""
+
+    scan: str
+    segments: tuple[str, ...]
+    content: str
+
+
 _FILE = TypeAdapter(dict[str, SegmentationFacts])
+_FILE_OF_ANY_LAYOUT = TypeAdapter(dict[str, SegmentationFacts | _FactsOfOldLayout])
 
 
 class SegmentationCatalogue:
@@ -65,19 +79,19 @@ class SegmentationCatalogue:
         self._client = client
         self._read_at: int | None = None
         self._known: dict[str, SegmentationFacts] = {}
-        self._take_up()
+        self._read_file()
 
-    def describe(self, stored: Iterable[StoredSegmentation]) -> tuple[list[Described], dict[str, str]]:
+    def describe(self, stored: Iterable[StoredSegmentation]) -> tuple[list[CataloguedSegmentation], dict[str, str]]:
         """Give the facts of objects, and for each whose header cannot be used the reason, by its series.
 
         Raises:
             UnreachableError: the PACS does not answer.
         """
         listed = list(stored)
-        self._take_up()
+        self._read_file()
         fetched, failed = self._fetch([one for one in listed if one.uid not in self._known])
         self._add(fetched)
-        return [Described(one, self._known[one.uid]) for one in listed if one.uid in self._known], failed
+        return [CataloguedSegmentation(one, self._known[one.uid]) for one in listed if one.uid in self._known], failed
 
     def add(self, stored: StoredSegmentation, facts: SegmentationFacts) -> None:
         """Take note of an object whose facts are known, such as one just stored."""
@@ -100,7 +114,7 @@ class SegmentationCatalogue:
     def _fetch(self, missing: list[StoredSegmentation]) -> tuple[dict[str, SegmentationFacts], dict[str, str]]:
         def fetch(stored: StoredSegmentation) -> SegmentationFacts | InputError:
             try:
-                return _facts(self._client.segmentation_header(stored))
+                return segmentation_facts(self._client.segmentation_header(stored))
             except InputError as error:
                 return error
 
@@ -118,16 +132,17 @@ class SegmentationCatalogue:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._path.with_suffix(".lock")):
-            self._take_up()
+            self._read_file()
             self._known |= facts
             write_text(self._path, _FILE.dump_json(self._known, indent=1).decode())
 
-    def _take_up(self) -> None:
+    def _read_file(self) -> None:
         """Add what another process has found out since this one last looked."""
         try:
             changed_at = self._path.stat().st_mtime_ns
             if changed_at != self._read_at:
-                self._known |= _FILE.validate_json(self._path.read_bytes())
+                found = _FILE_OF_ANY_LAYOUT.validate_json(self._path.read_bytes())
+                self._known |= {uid: facts for uid, facts in found.items() if isinstance(facts, SegmentationFacts)}
                 self._read_at = changed_at
         except FileNotFoundError:
             return
@@ -135,11 +150,13 @@ class SegmentationCatalogue:
             logger.warning("%s: is damaged; it is made again from the PACS", self._path)
 
 
-def _facts(header: Dataset) -> SegmentationFacts:
+def segmentation_facts(header: Dataset) -> SegmentationFacts:
+    """Gather what the header of a segmentation object says."""
     references = header.get("ReferencedSeriesSequence") or []
     segments = header.get("SegmentSequence") or []
     return SegmentationFacts(
         scan=str(references[0].get("SeriesInstanceUID", "")) if references else "",
-        segments=tuple(str(segment.get("SegmentLabel", "")) for segment in segments),
+        segments=tuple(segment_name(segment) for segment in segments),
+        is_label_map=header.get("SOPClassUID") == LABEL_MAP_STORAGE,
         content=content_time(header),
     )

@@ -106,7 +106,7 @@ class PacsClient:
         found: dict[str, Series] = {}
         for filters in _combinations(self._filter):
             for entry in self._search("series", filters, _SERIES_FIELDS):
-                series = _series(entry)
+                series = _parse_series(entry)
                 found[series.uid] = series
         return list(found.values())
 
@@ -117,7 +117,9 @@ class PacsClient:
             UnreachableError: the PACS does not answer.
             InputError: it refuses the query.
         """
-        return [_stored(entry) for entry in self._search("instances", {"Modality": "SEG"}, _SEGMENTATION_FIELDS)]
+        return [
+            _parse_segmentation(entry) for entry in self._search("instances", {"Modality": "SEG"}, _SEGMENTATION_FIELDS)
+        ]
 
     def headers(self, series: Series) -> list[Dataset]:
         """Give the attributes of all instances of a series, without their pixels.
@@ -126,7 +128,7 @@ class PacsClient:
             UnreachableError: the PACS does not answer.
             InputError: it does not have the series.
         """
-        with self._explained(f"series {series.uid}"):
+        with self._as_product_errors(f"series {series.uid}"):
             entries = self._client.retrieve_series_metadata(series.study, series.uid)
             return [Dataset.from_json(entry) for entry in entries]
 
@@ -137,7 +139,7 @@ class PacsClient:
             UnreachableError: the PACS does not answer.
             InputError: it does not have the object.
         """
-        with self._explained(f"segmentation {stored.uid}"):
+        with self._as_product_errors(f"segmentation {stored.uid}"):
             entries = self._client.retrieve_instance_metadata(stored.study, stored.series, stored.uid)
             # Some servers answer with a list of one, whatever the standard says of instances.
             return Dataset.from_json(entries[0] if isinstance(entries, list) else entries)
@@ -149,7 +151,7 @@ class PacsClient:
             UnreachableError: the PACS does not answer.
             InputError: it does not have the object.
         """
-        with self._explained(f"segmentation {stored.uid}"):
+        with self._as_product_errors(f"segmentation {stored.uid}"):
             return self._client.retrieve_instance(stored.study, stored.series, stored.uid)
 
     def download(self, series: Series, folder: Path) -> list[Path]:
@@ -160,7 +162,7 @@ class PacsClient:
             InputError: it does not have the series.
         """
         files = []
-        with self._explained(f"series {series.uid}"):
+        with self._as_product_errors(f"series {series.uid}"):
             for number, instance in enumerate(self._client.iter_series(series.study, series.uid)):
                 path = folder / f"{number:05d}.dcm"
                 instance.save_as(path, write_like_original=False)
@@ -179,7 +181,7 @@ class PacsClient:
         if not getattr(dataset, "preamble", None):
             # Without one the client sends no DICOM file, which Orthanc takes and nobody can read back.
             dataset.preamble = bytes(128)
-        with self._explained(f"object {dataset.SOPInstanceUID}"):
+        with self._as_product_errors(f"object {dataset.SOPInstanceUID}"):
             answer = self._client.store_instances([dataset])
         failed = answer.get("FailedSOPSequence")
         if failed:
@@ -192,7 +194,7 @@ class PacsClient:
     def _search(self, level: str, filters: Mapping[str, str], fields: Sequence[str]) -> list[dict[str, Any]]:
         search = self._client.search_for_series if level == "series" else self._client.search_for_instances
         found: list[dict[str, Any]] = []
-        with self._explained(f"query of {level}"):
+        with self._as_product_errors(f"query of {level}"):
             while True:
                 page = search(search_filters=dict(filters), fields=list(fields), limit=_PAGE, offset=len(found))
                 found += page
@@ -201,7 +203,7 @@ class PacsClient:
                     return found
 
     @contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
+    def _as_product_errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except requests.HTTPError as error:
@@ -225,7 +227,7 @@ class PacsClient:
             ) from error
 
 
-class _PatientAdapter(HTTPAdapter):
+class _RetryingAdapter(HTTPAdapter):
     """Waits for a limited time, and asks again when the connection was dropped, as Orthanc does with idle ones.
 
     That is safe for storing as well: the same object twice is one object.
@@ -249,7 +251,7 @@ def _session(url: str) -> requests.Session:
     else:
         session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _PatientAdapter())
+        session.mount(scheme, _RetryingAdapter())
     return session
 
 
@@ -258,25 +260,25 @@ def _combinations(search_filter: SearchFilter) -> list[dict[str, str]]:
     return [dict(zip(search_filter, chosen, strict=True)) for chosen in itertools.product(*values)]
 
 
-def _series(entry: dict[str, Any]) -> Series:
-    uid, instances = _text(entry, "SeriesInstanceUID"), _text(entry, "NumberOfSeriesRelatedInstances")
+def _parse_series(entry: dict[str, Any]) -> Series:
+    uid, instances = _first_value(entry, "SeriesInstanceUID"), _first_value(entry, "NumberOfSeriesRelatedInstances")
     return Series(
         uid=uid,
-        study=_text(entry, "StudyInstanceUID"),
-        modality=_text(entry, "Modality"),
-        patient=_pseudonym(_text(entry, "PatientID") or uid),
-        date=_text(entry, "StudyDate"),
-        description=_text(entry, "SeriesDescription"),
+        study=_first_value(entry, "StudyInstanceUID"),
+        modality=_first_value(entry, "Modality"),
+        patient=_pseudonym(_first_value(entry, "PatientID") or uid),
+        date=_first_value(entry, "StudyDate"),
+        description=_first_value(entry, "SeriesDescription"),
         instances=int(instances) if instances else None,
     )
 
 
-def _stored(entry: dict[str, Any]) -> StoredSegmentation:
+def _parse_segmentation(entry: dict[str, Any]) -> StoredSegmentation:
     return StoredSegmentation(
-        uid=_text(entry, "SOPInstanceUID"),
-        series=_text(entry, "SeriesInstanceUID"),
-        study=_text(entry, "StudyInstanceUID"),
-        content=_joined_time(_text(entry, "ContentDate"), _text(entry, "ContentTime")),
+        uid=_first_value(entry, "SOPInstanceUID"),
+        series=_first_value(entry, "SeriesInstanceUID"),
+        study=_first_value(entry, "StudyInstanceUID"),
+        content=_sortable_time(_first_value(entry, "ContentDate"), _first_value(entry, "ContentTime")),
     )
 
 
@@ -285,7 +287,7 @@ def _tag(keyword: str) -> str:
     return f"{tag_for_keyword(keyword):08X}"
 
 
-def _text(entry: dict[str, Any], keyword: str) -> str:
+def _first_value(entry: dict[str, Any], keyword: str) -> str:
     """First value of an attribute in DICOM JSON, "" without one; for lists, building datasets takes too long."""
     values = entry.get(_tag(keyword), {}).get("Value") or [""]
     return "" if values[0] is None else str(values[0])
@@ -293,10 +295,10 @@ def _text(entry: dict[str, Any], keyword: str) -> str:
 
 def content_time(header: Dataset) -> str:
     """ContentDate and ContentTime of an object as digits that sort by time; "" without a date."""
-    return _joined_time(str(header.get("ContentDate") or ""), str(header.get("ContentTime") or ""))
+    return _sortable_time(str(header.get("ContentDate") or ""), str(header.get("ContentTime") or ""))
 
 
-def _joined_time(date: str, time: str) -> str:
+def _sortable_time(date: str, time: str) -> str:
     return date + time.replace(".", "").ljust(12, "0") if date else ""
 
 

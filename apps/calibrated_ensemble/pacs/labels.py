@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from apps.calibrated_ensemble.pacs.catalogue import SegmentationFacts
+from apps.calibrated_ensemble.pacs.catalogue import segmentation_facts
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series, StoredSegmentation, content_time
 from apps.calibrated_ensemble.pacs.listing import PacsListing
-from apps.calibrated_ensemble.pacs.local_files import PacsFiles
+from apps.calibrated_ensemble.pacs.local_files import LocalFiles
 from apps.calibrated_ensemble.reports.class_colours import label_colours
 from lib.datasets.studies_folder import FINAL
 from lib.dicom.segmentation_reader import read_segmentation
@@ -27,7 +27,7 @@ class PacsLabels:
         task: names the classes.
     """
 
-    def __init__(self, client: PacsClient, listing: PacsListing, files: PacsFiles, task: Task):
+    def __init__(self, client: PacsClient, listing: PacsListing, files: LocalFiles, task: Task):
         self._client = client
         self._listing = listing
         self._files = files
@@ -77,10 +77,8 @@ class PacsLabels:
             study=series.study,
             content=content_time(segmentation),
         )
-        segments = tuple(str(segment.SegmentLabel) for segment in segmentation.SegmentSequence)
         self._files.write_label(series.uid, FINAL, label, {**information, **_origin(stored)})
-        facts = SegmentationFacts(scan=series.uid, segments=segments, content=stored.content)
-        self._listing.add_label(series.uid, stored, facts)
+        self._listing.add_label(series.uid, stored, segmentation_facts(segmentation))
 
     def _convert(self, series: Series, stored: StoredSegmentation) -> None:
         grid = self._files.grid(series)

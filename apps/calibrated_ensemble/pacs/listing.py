@@ -3,11 +3,12 @@
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from apps.calibrated_ensemble.pacs.catalogue import Described, SegmentationCatalogue, SegmentationFacts
+from apps.calibrated_ensemble.pacs.catalogue import CataloguedSegmentation, SegmentationCatalogue, SegmentationFacts
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series, StoredSegmentation
+from lib.dicom.segment_names import class_value
 from lib.errors import UnreachableError
 
 logger = logging.getLogger(__name__)
@@ -34,16 +35,16 @@ class PacsListing:
     Args:
         client: asks the PACS.
         catalogue: knows which object belongs to which scan.
-        classes: names of the task's classes; objects that hold none of them are no labels.
+        labels: the task's classes, name to value; objects that hold none of them are no labels.
         refresh_seconds: for how long a list is good.
     """
 
     def __init__(
-        self, client: PacsClient, catalogue: SegmentationCatalogue, *, classes: Collection[str], refresh_seconds: float
+        self, client: PacsClient, catalogue: SegmentationCatalogue, *, labels: Mapping[str, int], refresh_seconds: float
     ):
         self._client = client
         self._catalogue = catalogue
-        self._classes = frozenset(name.strip().lower() for name in classes)
+        self._labels = dict(labels)
         self._refresh_seconds = refresh_seconds
         self._listing: Listing | None = None
         self._listed_at = -float("inf")
@@ -71,7 +72,7 @@ class PacsListing:
         with self._lock:
             if self._listing is None or time.monotonic() - self._listed_at >= self._refresh_seconds:
                 try:
-                    self._take(self._list())
+                    self._replace(self._list())
                 except UnreachableError as error:
                     if self._listing is None:
                         raise
@@ -90,7 +91,7 @@ class PacsListing:
             self._catalogue.add(stored, facts)
             known = self.current()
             older = tuple(one for one in known.labels.get(scan, ()) if one.uid != stored.uid)
-            self._take(Listing(known.scans, {**known.labels, scan: (stored, *older)}, known.unusable))
+            self._replace(Listing(known.scans, {**known.labels, scan: (stored, *older)}, known.unusable))
 
     def mark_unreadable(self, scan: str, stored: StoredSegmentation, reason: str) -> None:
         """Take note that a segmentation cannot be read, so that it is a label no more; says so in the log."""
@@ -100,13 +101,13 @@ class PacsListing:
             known = self.current()
             left = tuple(one for one in known.labels.get(scan, ()) if one != stored)
             others = {name: labels for name, labels in known.labels.items() if name != scan}
-            self._take(
+            self._replace(
                 Listing(
                     known.scans, {**others, **({scan: left} if left else {})}, {**known.unusable, stored.series: reason}
                 )
             )
 
-    def _take(self, listing: Listing) -> None:
+    def _replace(self, listing: Listing) -> None:
         if self._listing is None or (self._listing.scans.keys(), self._listing.labels) != (
             listing.scans.keys(),
             listing.labels,
@@ -118,15 +119,19 @@ class PacsListing:
     def _list(self) -> Listing:
         scans = {series.uid: series for series in self._client.series()}
         described, unusable = self._catalogue.describe(self._client.segmentations())
-        labels: dict[str, list[Described]] = {}
+        labels: dict[str, list[CataloguedSegmentation]] = {}
         for one in described:
             if one.facts.scan not in scans:
                 continue
-            reason = one.facts.unreadable or self._foreign(one.facts)
-            if reason is None:
+            unknown = self._unknown_segments(one.facts)
+            if one.facts.unreadable is not None:
+                unusable[one.stored.series] = one.facts.unreadable
+            elif not unknown:
                 labels.setdefault(one.facts.scan, []).append(one)
-            elif reason:
-                unusable[one.stored.series] = reason
+            elif self._is_of_this_task(one.facts):
+                unusable[one.stored.series] = (
+                    f"segment {unknown[0]!r} is no class of the task; remove it, or name it {' or '.join(self._labels)}"
+                )
         known = self._listing.unusable if self._listing else {}
         for series, reason in unusable.items():
             if series not in known:
@@ -134,21 +139,22 @@ class PacsListing:
         return Listing(
             scans,
             {
-                scan: tuple(one.stored for one in sorted(found, key=_age, reverse=True))
+                scan: tuple(one.stored for one in sorted(found, key=_recency, reverse=True))
                 for scan, found in labels.items()
             },
             unusable,
         )
 
-    def _foreign(self, facts: SegmentationFacts) -> str | None:
-        """Why an object is no label of this task: "" when it is of another task, None when it is one."""
-        unknown = [name for name in facts.segments if name.strip().lower() not in self._classes]
-        if not unknown:
-            return None
-        if len(unknown) == len(facts.segments):
-            return ""
-        return f"segment {unknown[0]!r} is no class of the task; remove or rename it"
+    def _unknown_segments(self, facts: SegmentationFacts) -> list[str]:
+        """Names of the segments that are no class of the task."""
+        return [
+            name for name in facts.segments if class_value(name, self._labels, is_label_map=facts.is_label_map) is None
+        ]
+
+    def _is_of_this_task(self, facts: SegmentationFacts) -> bool:
+        """Whether any segment is a class of the task."""
+        return any(class_value(name, self._labels) is not None for name in facts.segments)
 
 
-def _age(described: Described) -> tuple[str, str]:
+def _recency(described: CataloguedSegmentation) -> tuple[str, str]:
     return (described.facts.content or described.stored.content, described.stored.uid)

@@ -16,7 +16,7 @@ from lib.images.volume import Volume
 from lib.storage.atomic import write_text
 
 
-class PacsFiles:
+class LocalFiles:
     """Scans that were downloaded, and labels by tag, each with what is known about it.
 
     Args:
@@ -84,18 +84,18 @@ class PacsFiles:
         Raises:
             InputError: the folder cannot be written to.
         """
-        write_text(self._information(scan, tag), json.dumps(information, indent=1, default=str))
+        write_text(self._information_path(scan, tag), json.dumps(information, indent=1, default=str))
 
     def information(self, scan: str, tag: str) -> dict[str, Any]:
         """What is known about a label; empty when there is none."""
         try:
-            return dict(json.loads(self._information(scan, tag).read_text(encoding="utf-8")))
+            return dict(json.loads(self._information_path(scan, tag).read_text(encoding="utf-8")))
         except FileNotFoundError:
             return {}
 
     def remove_label(self, scan: str, tag: str) -> None:
         """Remove the local copy of a label."""
-        self._information(scan, tag).unlink(missing_ok=True)
+        self._information_path(scan, tag).unlink(missing_ok=True)
         self.label(scan, tag).unlink(missing_ok=True)
 
     def _download(self, series: Series, path: Path) -> None:
@@ -130,7 +130,7 @@ class PacsFiles:
     def _grid_path(self, series: Series) -> Path:
         return self._folder / "scans" / f"{series.uid}.json"
 
-    def _information(self, scan: str, tag: str) -> Path:
+    def _information_path(self, scan: str, tag: str) -> Path:
         return self._folder / "labels" / tag / f"{scan}.json"
 
 

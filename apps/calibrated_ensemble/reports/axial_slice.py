@@ -5,9 +5,8 @@ import nibabel as nib
 import numpy as np
 from matplotlib.axes import Axes
 
+from apps.calibrated_ensemble.reports.class_colours import class_colour
 from lib.images.volume import Volume
-
-_CLASS_COLOURS = ("#ffd400", "#00c8ff", "#ff4fa3", "#7cff4f")
 
 
 class AxialSlice:
@@ -47,11 +46,12 @@ class AxialSlice:
         )
 
     def outlines(self, axis: Axes, segmentation: np.ndarray, *, style: str) -> None:
-        """Draw the border of each class of class indices."""
+        """Draw the border of each class of class indices, in its colour."""
         for index in range(1, int(segmentation.max()) + 1):
-            self._outline(axis, segmentation == index, _CLASS_COLOURS[(index - 1) % len(_CLASS_COLOURS)], style)
+            red, green, blue = class_colour(index)
+            self._outline(axis, segmentation == index, (red / 255, green / 255, blue / 255), style)
 
-    def _outline(self, axis: Axes, mask: np.ndarray, colour: str, style: str) -> None:
+    def _outline(self, axis: Axes, mask: np.ndarray, colour: tuple[float, float, float], style: str) -> None:
         cut = self._cut(mask.astype(np.float32))
         if min(cut.shape) > 1 and cut.any() and not cut.all():
             axis.contour(cut, levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.6)

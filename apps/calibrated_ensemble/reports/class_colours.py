@@ -1,4 +1,4 @@
-"""The colour in which viewers show each class."""
+"""The colour of each class, the same in viewers, in DICOM segmentations and in reports."""
 
 from lib.task.task import Task
 
@@ -14,6 +14,11 @@ _PALETTE = (
 )
 
 
+def class_colour(index: int) -> tuple[int, int, int]:
+    """Red, green and blue, 0..255, of the class with an index, counted from 1; they repeat after seven."""
+    return _PALETTE[(index - 1) % len(_PALETTE)]
+
+
 def label_colours(task: Task) -> dict[str, tuple[int, int, int]]:
-    """Red, green and blue, 0..255, of each class; they repeat after seven."""
-    return {name: _PALETTE[index % len(_PALETTE)] for index, name in enumerate(task.classes)}
+    """Red, green and blue, 0..255, of each class by its name."""
+    return {name: class_colour(index) for index, name in enumerate(task.classes, 1)}

@@ -19,7 +19,6 @@ from sqlalchemy import Engine
 from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
 from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
 from apps.calibrated_ensemble.jobs.scan_source import labelled_scans, unlabelled_scans, waits_for_a_label
-from apps.calibrated_ensemble.reports.class_colours import label_colours
 from lib.dicom.segmentation_reader import read_segmentation
 from lib.dicom.segmentation_writer import segmentation_dataset
 from lib.dicom.series import series_grid
@@ -272,6 +271,20 @@ def test_segmentations_of_another_task_are_no_labels_and_mixed_ones_are_reported
     assert "'kidney'" in status["unusable_labels"][str(other.SeriesInstanceUID)]
 
 
+def test_a_segmentation_whose_classes_are_named_in_descriptions_is_listed_and_read(
+    orthanc: RunningOrthanc, studies: PacsStudies
+) -> None:
+    series, label = make_series(1), make_label(1)
+    made = make_segmentation(series, label, date="20260101")
+    for segment in made.SegmentSequence:
+        segment.SegmentDescription = f" {segment.SegmentLabel.upper()}"
+        segment.SegmentLabel = f"Segment {segment.SegmentNumber}"
+    orthanc.store([*series, made])
+    assert studies.get_labeled_images() == [uid(series)]
+    found = nib.load(studies.get_label_uri(uid(series), "final"))
+    np.testing.assert_array_equal(np.asanyarray(found.dataobj), label)
+
+
 def test_scans_of_one_patient_stay_together_and_the_identifier_stays_in_the_pacs(
     orthanc: RunningOrthanc, studies: PacsStudies, task: Task, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -445,9 +458,3 @@ def test_all_labelled_scans_can_be_had_as_one_archive(
             assert sorted(opened.namelist()) == [f"image/{uid(series)}.nii.gz", f"label/{uid(series)}.nii.gz"]
     finally:
         archive.unlink()
-
-
-def test_colours_of_classes_differ(task: Task) -> None:
-    colours = label_colours(task)
-    assert list(colours) == ["near", "far"]
-    assert len(set(colours.values())) == 2

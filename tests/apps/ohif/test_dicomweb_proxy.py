@@ -23,10 +23,10 @@ from monailabel.endpoints.user.auth import User, get_current_user
 from pydicom.data import get_testdata_file
 
 from apps.calibrated_ensemble.ohif.dicomweb_proxy import (
-    compressed,
+    compress,
     dicomweb_router,
+    replace_addresses,
     upstream_target,
-    with_own_addresses,
 )
 from tests.apps.servers.made_up_pacs import MadeUpPacs
 from tests.apps.servers.running_orthanc import RunningOrthanc
@@ -349,10 +349,10 @@ def test_addresses_of_the_pacs_become_ours_wherever_the_text_is_cut(texts: list[
         return text
 
     chunks = _in_pieces(json.dumps(texts).encode(), cuts)
-    result = asyncio.run(_joined(with_own_addresses(chunks, "http://pacs.clinic:8080/rs")))
+    result = asyncio.run(_joined(replace_addresses(chunks, "http://pacs.clinic:8080/rs")))
     assert json.loads(result) == [expected(text) for text in texts]
 
 
 @given(content=st.binary(max_size=1000), cuts=st.lists(st.integers(0, 1000), max_size=5))
 def test_compressing_in_pieces_is_gzip(content: bytes, cuts: list[int]) -> None:
-    assert gzip.decompress(asyncio.run(_joined(compressed(_in_pieces(content, cuts))))) == content
+    assert gzip.decompress(asyncio.run(_joined(compress(_in_pieces(content, cuts))))) == content

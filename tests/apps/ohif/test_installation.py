@@ -14,7 +14,7 @@ import pytest
 from apps.calibrated_ensemble.command_line import run
 from apps.calibrated_ensemble.ohif import installation as viewer_installation
 from apps.calibrated_ensemble.ohif.files import PREFIX, ViewerFiles, find_viewer
-from apps.calibrated_ensemble.ohif.installation import fetch_package, install_viewer, unpack, with_public_path
+from apps.calibrated_ensemble.ohif.installation import fetch_package, install_viewer, set_public_path, unpack
 from lib.errors import InputError
 
 
@@ -202,7 +202,7 @@ def test_what_is_no_tarball_is_one_line(content: bytes, tmp_path: Path) -> None:
     ],
 )
 def test_the_public_path_is_put_where_the_root_was(name: str, before: str, after: str) -> None:
-    assert with_public_path(name, before.encode()).decode() == after
+    assert set_public_path(name, before.encode()).decode() == after
 
 
 def _npm(folder: Path, script: str) -> str:

@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,7 @@ import pytest
 from apps.calibrated_ensemble.ohif.files import ViewerFiles
 from apps.calibrated_ensemble.ohif.viewer_routes import (
     MEDIA_TYPES,
+    OWN_FOLDER,
     accepts_gzip,
     content_security_policy,
     viewer_router,
@@ -31,6 +33,16 @@ def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "panel.css").write_text("p { margin: 0 }")
     (folder / "secret.txt").write_text("secret")
     (folder.parent / "outside.js").write_text("secret")
+    (folder.parent / "beside").mkdir()
+    (folder.parent / "beside" / "outside.js").write_text("secret")
+    (folder / "label" / "deeper").mkdir(parents=True)
+    (folder / "label" / "drafts.js").write_text("export const drafts = [];\n" * 50)
+    (folder / "label" / "README.md").write_text("secret")
+    (folder / "label" / ".hidden.js").write_text("secret")
+    (folder / "label" / "deeper" / "drafts.js").write_text("secret")
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "drafts.js").write_text("secret")
+    (folder / ".hidden.js").write_text("secret")
     return folder
 
 
@@ -124,6 +136,34 @@ def test_a_change_of_our_own_module_arrives(client: httpx.Client, own_folder: Pa
     assert after.headers["content-encoding"] == "gzip"
 
 
+def test_a_module_in_a_folder_is_sent(client: httpx.Client, own_folder: Path) -> None:
+    answer = client.get("calibrated-ensemble/label/drafts.js")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.text == (own_folder / "label" / "drafts.js").read_text()
+    known = {"If-None-Match": answer.headers["etag"]}
+    assert client.get("calibrated-ensemble/label/drafts.js", headers=known).status_code == 304
+
+
+def test_all_our_files_are_sent_and_every_address_in_them_is_one(viewer: ViewerFiles) -> None:
+    """The page and the configuration name modules by their addresses; modules name each other by relative paths."""
+    folder = OWN_FOLDER
+    assert folder.is_dir()
+    in_root = {"app-config.js", "worklist.html"}
+    ours = [
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in (".js", ".css", ".html")
+    ]
+    addresses = re.compile(r"/viewer/(calibrated-ensemble/[^'\"]+\.(?:js|css))")
+    named = {name for path in ours for name in addresses.findall((folder / path).read_text(encoding="utf-8"))}
+    assert len(ours) > 30
+    assert len(named) > 2
+    with ServedApp(viewer_router(viewer)) as served:
+        for name in {name if name in in_root else f"calibrated-ensemble/{name}" for name in ours} | named:
+            status, _, body = raw(served, f"/viewer/{name}", accept="identity")
+            assert (status, body) == (200, (folder / name.removeprefix("calibrated-ensemble/")).read_bytes()), name
+
+
 @pytest.mark.parametrize("path", ["/viewer", "/viewer/"])
 def test_the_root_leads_to_the_worklist(served: ServedApp, path: str) -> None:
     answer = httpx.get(served.url + path, follow_redirects=True, trust_env=False)
@@ -161,6 +201,24 @@ def test_a_missing_file_is_404(client: httpx.Client, path: str) -> None:
         "%2fetc/passwd.js",
         "/etc/passwd",
         "calibrated-ensemble//etc/passwd",
+        "calibrated-ensemble/label/../../outside.js",
+        "calibrated-ensemble/label/..%2f..%2foutside.js",
+        "calibrated-ensemble/label/%2e%2e/%2e%2e/outside.js",
+        "calibrated-ensemble/label/..%5c..%5coutside.js",
+        "calibrated-ensemble/../beside/outside.js",
+        "calibrated-ensemble/..%252foutside.js",
+        "calibrated-ensemble/label%252f..%252f..%252foutside.js",
+        "calibrated-ensemble/./label/.hidden.js",
+        "calibrated-ensemble/label/.hidden.js",
+        "calibrated-ensemble/.hidden/drafts.js",
+        "calibrated-ensemble/.hidden.js",
+        "calibrated-ensemble/label//drafts.js",
+        "calibrated-ensemble/label/deeper/drafts.js",
+        "calibrated-ensemble/label/README.md",
+        "calibrated-ensemble/label/",
+        "calibrated-ensemble/label/drafts.js/",
+        "calibrated-ensemble/label/drafts.js%00.css",
+        "calibrated-ensemble%2f%2fetc%2fpasswd",
         "installed.json",
         "index.html%00.js",
     ],
