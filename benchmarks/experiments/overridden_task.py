@@ -1,6 +1,5 @@
 """A task with some settings that an experiment asks for."""
 
-from lib.calibration.registry import CALIBRATIONS
 from lib.task.task import Task
 from lib.task.task_file import task_from
 
@@ -20,7 +19,7 @@ def override_task(task: Task, *, iterations: int | None = None, heatmap: str | N
     if iterations is not None:
         settings["training"]["iterations"] = iterations
     if heatmap is not None:
-        if CALIBRATIONS[task.heatmap].single_weight:
+        if not task.calibrator.needs_all_offsets:
             # The task's own heatmap needed one loss weight only; others need the usual seven.
             del settings["offsets"]
         settings["heatmap"] = heatmap
