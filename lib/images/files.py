@@ -137,7 +137,7 @@ def _nifti_affine(image: nib.Nifti1Image) -> np.ndarray:
     return np.asarray(image.affine, dtype=np.float64)
 
 
-def _has_spacing(affine: np.ndarray, sizes: Collection[float]) -> bool:
+def _has_spacing(affine: np.ndarray, sizes: tuple[float, ...]) -> bool:
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     return np.allclose(sizes, np.where(spacing > 0, spacing, 1))
 
