@@ -10,7 +10,7 @@ def override_task(task: Task, *, iterations: int | None = None, heatmap: str | N
     Args:
         task: its settings.
         iterations: optimiser steps of a member; the task's when None.
-        heatmap: a name of `lib.calibration`; the task's when None.
+        heatmap: a name of `lib.calibration.registry`; the task's when None.
 
     Raises:
         InputError: a value that a task does not take.

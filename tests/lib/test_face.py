@@ -23,7 +23,26 @@ from tests.tiny_training import Trained, a_ball_volume
 
 ROOT = Path(lib.__file__).parents[1]
 
-PUBLIC = ["Task", "read_task", "Volume", "read_scan", "read_label", "write_volume", "read_studies", "read_data_set", "train_ensemble", "Workspace", "Generation", "Ensemble", "Prediction", "EnsembleLoss", "Votes", "estimated_dsc", "uncertain_regions", "evaluate"]
+PUBLIC = [
+    "Task",
+    "read_task",
+    "Volume",
+    "read_scan",
+    "read_label",
+    "write_volume",
+    "read_studies",
+    "read_data_set",
+    "train_ensemble",
+    "Workspace",
+    "Generation",
+    "Ensemble",
+    "Prediction",
+    "EnsembleLoss",
+    "Votes",
+    "estimated_dsc",
+    "uncertain_regions",
+    "evaluate",
+]
 
 ROOMS = sorted(name for _, name, is_package in pkgutil.walk_packages(lib.__path__, "lib.") if is_package)
 
