@@ -32,7 +32,7 @@ from benchmarks.active_learning.simulation import Simulation
 from benchmarks.experiments.held_out_split import split_scans
 from benchmarks.experiments.overridden_task import override_task
 from benchmarks.experiments.titled_progress import titled_progress
-from lib.calibration.registry import CALIBRATIONS
+from lib.calibration.registry import CALIBRATORS
 from lib.datasets.decathlon import read_data_set
 from lib.errors import InputError
 from lib.storage.atomic import write_text
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--task", default="hippocampus", help="name of a task, or a task file")
     parser.add_argument("--preset", choices=PRESETS)
     parser.add_argument("--iterations", type=int, help="optimiser steps of a member, in place of the preset's")
-    parser.add_argument("--heatmap", choices=CALIBRATIONS, help="in place of the task's")
+    parser.add_argument("--heatmap", choices=CALIBRATORS, help="in place of the task's")
     parser.add_argument("--start", type=int, default=8, help="labelled scans at the start")
     parser.add_argument("--add", type=int, default=8, help="scans that are labelled after each round")
     parser.add_argument("--rounds", type=int, default=4)

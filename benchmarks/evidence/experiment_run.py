@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps.calibrated_ensemble.reports.evaluation_folder import Evaluated, write_results
+from apps.calibrated_ensemble.reports.evaluation_folder import write_results
 from benchmarks.evidence.experiments import Experiment
 from benchmarks.experiments.held_out_split import split_scans
 from benchmarks.experiments.titled_progress import ShowProgress
@@ -15,6 +15,7 @@ from lib.datasets.scans import LabelledScan
 from lib.ensemble_training.train import train_ensemble
 from lib.errors import InputError
 from lib.evaluation.compared_heatmaps import Comparison, compare_workspace
+from lib.evaluation.evaluation import EvaluatedScan, judge
 from lib.evaluation.evaluation_run import ScanJob, StatisticsRun
 from lib.models.method import Method
 from lib.models.workspace import Workspace
@@ -120,5 +121,7 @@ def _judge(
         # Scans that judge cannot also set the widths of the intervals that they are to lie in.
         known = [ScanJob(scan, fold=folds[scan.patient]) for scan in by_fold] if parts.test else []
         out_of_fold = run.files(known, stage="out of fold", progress=progress)
-    scans = [Evaluated(job.scan.name, file, trained=False) for job, file in zip(judged, files, strict=True)]
-    return write_results(folder / condition, comparison, scans, out_of_fold=out_of_fold, corrupted=corrupted)
+    scans = [EvaluatedScan(job.scan.name, file, trained=False) for job, file in zip(judged, files, strict=True)]
+    evaluation = judge(comparison, scans, out_of_fold=out_of_fold, corrupted=corrupted)
+    write_results(folder / condition, evaluation)
+    return evaluation.metrics

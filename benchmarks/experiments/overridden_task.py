@@ -1,6 +1,5 @@
 """A task with some settings that an experiment asks for."""
 
-from lib.calibration.registry import CALIBRATIONS
 from lib.task.task import Task
 from lib.task.task_file import task_from
 
@@ -11,7 +10,7 @@ def override_task(task: Task, *, iterations: int | None = None, heatmap: str | N
     Args:
         task: its settings.
         iterations: optimiser steps of a member; the task's when None.
-        heatmap: a name of `lib.calibration`; the task's when None.
+        heatmap: a name of `lib.calibration.registry`; the task's when None.
 
     Raises:
         InputError: a value that a task does not take.
@@ -20,7 +19,7 @@ def override_task(task: Task, *, iterations: int | None = None, heatmap: str | N
     if iterations is not None:
         settings["training"]["iterations"] = iterations
     if heatmap is not None:
-        if CALIBRATIONS[task.heatmap].single_weight:
+        if not task.calibrator.needs_all_offsets:
             # The task's own heatmap needed one loss weight only; others need the usual seven.
             del settings["offsets"]
         settings["heatmap"] = heatmap

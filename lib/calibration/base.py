@@ -1,55 +1,61 @@
-"""The interface of all ways from the members' outputs to calibrated probabilities."""
+"""The interface of all ways from the members' outputs to calibrated probabilities: settings, and what is fitted."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from lib.calibration.member_outputs import Extra, MemberOutputs
+from lib.calibration.member_outputs import MemberOutputs, RequiredOutputs
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
-
-if TYPE_CHECKING:
-    from lib.task.task import Task  # which in turn knows all calibrations by their names
 
 
 class Calibration(BaseModel):
-    """A fit of probabilities to labels; its fields are what was fitted, and are kept as JSON.
-
-    Every file of the package `lib.calibration` holds one, and the name of the file is its value of
-    `heatmap` in a task file.
-    """
+    """A fit of probabilities to labels; its fields are what was fitted, and are kept as JSON in generations."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    single_weight: ClassVar[bool] = False
-    """Whether the members at w^DSC are all that it needs; no others are trained then."""
-
-    @classmethod
-    @abstractmethod
-    def fit(cls, statistics: OutOfFoldStatistics, task: "Task") -> Self:
-        """Fit to the out-of-fold statistics of all labelled scans.
-
-        Args:
-            statistics: of C classes and K loss weights.
-            task: settings of the fit.
-        """
-
     @property
-    def extras(self) -> Extra:
+    def required_outputs(self) -> RequiredOutputs:
         """What it needs of the members beyond what is always kept."""
-        return Extra.NONE
+        return RequiredOutputs.NONE
 
     @abstractmethod
     def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
         """Apply to one scan.
 
         Args:
-            outputs: with the `extras`.
+            outputs: with the `required_outputs`.
 
         Returns:
             Probability of each foreground class, float32 in [0, 1], shape (C, x, y, z).
 
         Raises:
-            ValueError: the outputs lack an extra.
+            ValueError: the outputs lack something that is required.
+        """
+
+
+class Calibrator(BaseModel):
+    """Fits a calibration to data alone; its fields are the settings of the fit, and fitting leaves them as they are.
+
+    A new one takes a class and a line in `lib.calibration.registry`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fitted: ClassVar[type[Calibration]]
+    """Class of what `fit` gives."""
+
+    needs_all_offsets: ClassVar[bool] = True
+    """Whether it needs members at other loss weights than w^DSC; where none does, no others are trained."""
+
+    @abstractmethod
+    def fit(self, statistics: OutOfFoldStatistics) -> Calibration:
+        """Fit to the out-of-fold statistics of all labelled scans.
+
+        Args:
+            statistics: of C classes and K loss weights.
+
+        Returns:
+            The calibration, of class `fitted`.
         """

@@ -1,54 +1,27 @@
-"""What all calibrations of the softmax at one loss weight have in common."""
+"""What all calibrations of the softmax at w^DSC have in common: one network a fold is all that they need."""
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 
 from lib.calibration.base import Calibration
 from lib.calibration.member_outputs import MemberOutputs
-from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
-from lib.calibration.statistics.probability_counts import ReliabilityCounts
 from lib.calibration.statistics.thresholds import FAINTEST
 
-if TYPE_CHECKING:
-    from lib.task.task import Task
 
-
-class SingleWeight(Calibration):
+class SoftmaxCurves(Calibration):
     """Each fold's softmax at w^DSC on a curve of its class, then the mean of the folds.
-
-    One network a fold is all that it needs, instead of one for each loss weight.
 
     Attributes:
         curves: one for each class, from softmax (n,) to probabilities (n,), both 0..1; None where no voxel tells.
     """
 
-    single_weight: ClassVar[bool] = True
-
     curves: tuple[Any, ...]
 
-    @classmethod
-    def fit(cls, statistics: OutOfFoldStatistics, task: "Task") -> Self:  # noqa: ARG003
-        """Fit one curve for each class, see `fit_curve`."""
-        return cls(curves=tuple(map(cls.fit_curve, statistics.softmax)))
-
     def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
-        """Probabilities from the softmax of one scan, see `lib.calibration.curves.map_softmax`."""
+        """Probabilities from the softmax of one scan, see `map_softmax`."""
         return map_softmax(outputs.softmax, self.curves)
-
-    @staticmethod
-    @abstractmethod
-    def fit_curve(counts: ReliabilityCounts) -> Any:
-        """Fit the curve of one class.
-
-        Args:
-            counts: softmax of at least `lib.calibration.statistics.thresholds.FAINTEST`.
-
-        Returns:
-            The curve; None where there are no voxels.
-        """
 
 
 def map_softmax(softmax: np.ndarray, curves: Sequence[Callable[[np.ndarray], np.ndarray] | None]) -> np.ndarray:

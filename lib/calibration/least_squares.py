@@ -1,7 +1,6 @@
 """Least squares whose coefficients weight members (Eq. 2 of the paper)."""
 
 import numpy as np
-from scipy.optimize import nnls
 
 
 def fit_shares(residuals: np.ndarray) -> np.ndarray:
@@ -17,6 +16,8 @@ def fit_shares(residuals: np.ndarray) -> np.ndarray:
     Returns:
         a, shape (K,).
     """
+    from scipy.optimize import nnls
+
     system = np.vstack([residuals, np.ones(residuals.shape[1])])
     target = np.zeros(len(system))
     target[-1] = 1

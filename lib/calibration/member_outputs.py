@@ -6,7 +6,7 @@ from enum import Flag, auto
 import numpy as np
 
 
-class Extra(Flag):
+class RequiredOutputs(Flag):
     """Outputs that are only kept for a calibration that asks for them, since they are large."""
 
     NONE = 0

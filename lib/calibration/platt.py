@@ -1,11 +1,13 @@
 """Platt scaling of the softmax at w^DSC: one network a fold instead of one for each loss weight."""
 
+from typing import ClassVar
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 
-from lib.calibration.curves import SingleWeight
+from lib.calibration.base import Calibrator
+from lib.calibration.curves import SoftmaxCurves
+from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
 from lib.calibration.statistics.probability_counts import BINS, ReliabilityCounts
 from lib.calibration.statistics.thresholds import FAINTEST
 
@@ -23,38 +25,62 @@ class PlattCurve(BaseModel):
 
     def __call__(self, softmax: np.ndarray) -> np.ndarray:
         """Probabilities of softmax (n,), 0..1."""
+        from scipy.special import expit
+
         return expit(self.slope * _logit(softmax) + self.intercept)
 
 
-class Single(SingleWeight):
+class PlattScaling(SoftmaxCurves):
     """Each fold's softmax at w^DSC on a Platt curve, then the mean of the folds."""
 
     curves: tuple[PlattCurve | None, ...]
 
-    @staticmethod
-    def fit_curve(counts: ReliabilityCounts) -> PlattCurve | None:
-        """Fit a logistic curve to the logits of voxels, without regularisation; see `SingleWeight`.
 
-        As Platt proposed, the targets are a little inside 0 and 1, by one voxel of each kind, so that the
-        curve stays finite where all voxels are foreground, none is, or a threshold tells them apart.
-        """
-        bins = np.flatnonzero(counts.voxels)
-        if not bins.size:
-            return None
-        voxels, foreground = counts.voxels[bins], counts.foreground[bins]
-        background = voxels - foreground
-        high = (foreground.sum() + 1) / (foreground.sum() + 2)
-        low = 1 / (background.sum() + 2)
-        positive = high * foreground + low * background
-        places = _logit(counts.heat[bins] / voxels)[:, None]
-        model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
-        model.fit(
-            np.vstack([places, places]),
-            np.repeat([1, 0], len(bins)),
-            sample_weight=np.concatenate([positive, voxels - positive]),
-        )
-        return PlattCurve(slope=float(model.coef_[0, 0]), intercept=float(model.intercept_[0]))
+class Platt(Calibrator):
+    """Fits one logistic curve for each class."""
+
+    fitted: ClassVar[type[PlattScaling]] = PlattScaling
+    needs_all_offsets: ClassVar[bool] = False
+
+    def fit(self, statistics: OutOfFoldStatistics) -> PlattScaling:
+        """Fit one curve for each class, see `fit_platt_curve`."""
+        return PlattScaling(curves=tuple(map(fit_platt_curve, statistics.softmax)))
+
+
+def fit_platt_curve(counts: ReliabilityCounts) -> PlattCurve | None:
+    """Fit a logistic curve to the logits of voxels, without regularisation.
+
+    As Platt proposed ("Probabilistic outputs for support vector machines", 1999, section 2.2), the targets are
+    a little inside 0 and 1, by one voxel of each kind, so that the curve stays finite where all voxels are
+    foreground, none is, or a threshold tells them apart.
+
+    Args:
+        counts: softmax of at least `lib.calibration.statistics.thresholds.FAINTEST`.
+
+    Returns:
+        The curve; None where there are no voxels.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    bins = np.flatnonzero(counts.voxels)
+    if not bins.size:
+        return None
+    voxels, foreground = counts.voxels[bins], counts.foreground[bins]
+    background = voxels - foreground
+    high = (foreground.sum() + 1) / (foreground.sum() + 2)
+    low = 1 / (background.sum() + 2)
+    positive = high * foreground + low * background
+    places = _logit(counts.heat[bins] / voxels)[:, None]
+    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+    model.fit(
+        np.vstack([places, places]),
+        np.repeat([1, 0], len(bins)),
+        sample_weight=np.concatenate([positive, voxels - positive]),
+    )
+    return PlattCurve(slope=float(model.coef_[0, 0]), intercept=float(model.intercept_[0]))
 
 
 def _logit(softmax: np.ndarray) -> np.ndarray:
+    from scipy.special import logit
+
     return logit(np.clip(softmax.astype(np.float64), FAINTEST, _LARGEST))

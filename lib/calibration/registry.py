@@ -1,14 +1,16 @@
-"""All calibrations by the names that a task file gives them."""
+"""All calibrators by the names that task files and generations give them."""
 
-from lib.calibration.base import Calibration
-from lib.calibration.isotonic import SingleIsotonic
-from lib.calibration.platt import Single
-from lib.calibration.soft import Soft
+from collections.abc import Mapping
+
+from lib.calibration.base import Calibrator
+from lib.calibration.isotonic import Isotonic
+from lib.calibration.platt import Platt
+from lib.calibration.soft import SoftmaxWeights
 from lib.calibration.votes import Votes
 
-CALIBRATIONS: dict[str, type[Calibration]] = {
-    "single": Single,
-    "single_isotonic": SingleIsotonic,
-    "soft": Soft,
+CALIBRATORS: Mapping[str, type[Calibrator]] = {
+    "single": Platt,
+    "single_isotonic": Isotonic,
+    "soft": SoftmaxWeights,
     "votes": Votes,
 }

@@ -1,4 +1,4 @@
-"""Choices that a task file makes for a calibration."""
+"""Choices of the fits that a task file can make."""
 
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ class Solver(StrEnum):
     UNCONSTRAINED = "unconstrained"
 
 
-class FoldCombination(StrEnum):
+class FoldAggregation(StrEnum):
     """Whether the heatmap is the mean of the folds' heatmaps, or the folds are averaged first and vote as one."""
 
     MEAN = "mean"

@@ -1,26 +1,22 @@
 """Coefficients on the members' softmax in the place of their votes, which the paper leaves as future work."""
 
-from typing import TYPE_CHECKING, Self
+from typing import ClassVar
 
 import numpy as np
-from scipy.linalg import eigh, lstsq
 
-from lib.calibration.base import Calibration
+from lib.calibration.base import Calibration, Calibrator
 from lib.calibration.least_squares import fit_shares
-from lib.calibration.member_outputs import Extra, MemberOutputs
+from lib.calibration.member_outputs import MemberOutputs, RequiredOutputs
 from lib.calibration.settings import Solver
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
 from lib.calibration.statistics.soft_moments import SoftMoments
 from lib.calibration.statistics.thresholds import FAINTEST
 
-if TYPE_CHECKING:
-    from lib.task.task import Task
-
 # Of the largest eigenvalue: members that answer alike share their coefficient evenly instead of at random.
 _RIDGE = 1e-10
 
 
-class Soft(Calibration):
+class WeightedSoftmax(Calibration):
     """Weighted softmax of the members.
 
     Attributes:
@@ -29,22 +25,33 @@ class Soft(Calibration):
 
     coefficients: tuple[tuple[float, ...], ...]
 
-    @classmethod
-    def fit(cls, statistics: OutOfFoldStatistics, task: "Task") -> Self:
-        """Fit the coefficients with the task's solver, see `fit_soft_coefficients`."""
-        coefficients = fit_soft_coefficients(statistics.moments, task.solver)
-        return cls(coefficients=tuple(map(tuple, coefficients.tolist())))
-
     @property
-    def extras(self) -> Extra:
+    def required_outputs(self) -> RequiredOutputs:
         """The softmax of all members."""
-        return Extra.MEMBER_SOFTMAX
+        return RequiredOutputs.MEMBER_SOFTMAX
 
     def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
-        """Probabilities from the softmax of one scan, see `lib.calibration.soft.combine_softmax`."""
+        """Probabilities from the softmax of one scan, see `combine_softmax`."""
         if outputs.member_softmax is None:
             raise ValueError("the outputs lack the softmax of all members; run the members for this calibration")
         return combine_softmax(outputs.member_softmax, np.array(self.coefficients))
+
+
+class SoftmaxWeights(Calibrator):
+    """Fits one coefficient a member and class to the softmax.
+
+    Attributes:
+        solver: which coefficients are allowed.
+    """
+
+    fitted: ClassVar[type[WeightedSoftmax]] = WeightedSoftmax
+
+    solver: Solver = Solver.NONNEGATIVE
+
+    def fit(self, statistics: OutOfFoldStatistics) -> WeightedSoftmax:
+        """Fit the coefficients, see `fit_soft_coefficients`."""
+        coefficients = fit_soft_coefficients(statistics.moments, self.solver)
+        return WeightedSoftmax(coefficients=tuple(map(tuple, coefficients.tolist())))
 
 
 def fit_soft_coefficients(moments: SoftMoments, solver: Solver) -> np.ndarray:
@@ -73,6 +80,8 @@ def fit_soft_coefficients(moments: SoftMoments, solver: Solver) -> np.ndarray:
 
 
 def _nonnegative(products: np.ndarray, matches: np.ndarray, foreground: float) -> np.ndarray:
+    from scipy.linalg import eigh
+
     # The residual of voxel i is (a_0, a) . (-y_i, p_i - y_i), whose squares sum to this quadratic form.
     gram = np.full((len(matches) + 1,) * 2, foreground)
     gram[1:] -= matches[:, None]
@@ -84,6 +93,8 @@ def _nonnegative(products: np.ndarray, matches: np.ndarray, foreground: float) -
 
 
 def _unconstrained(products: np.ndarray, matches: np.ndarray, foreground: float) -> np.ndarray:  # noqa: ARG001
+    from scipy.linalg import lstsq
+
     return np.asarray(lstsq(products, matches, cond=_RIDGE)[0])
 
 

@@ -1,23 +1,19 @@
 """Coefficients that turn the members' votes into probabilities (Eq. 2 and 3 of the paper)."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import ClassVar
 
 import numpy as np
-from scipy.linalg import lstsq
 
-from lib.calibration.base import Calibration
+from lib.calibration.base import Calibration, Calibrator
 from lib.calibration.least_squares import fit_shares
-from lib.calibration.member_outputs import Extra, MemberOutputs
-from lib.calibration.settings import FoldCombination, Solver
+from lib.calibration.member_outputs import MemberOutputs, RequiredOutputs
+from lib.calibration.settings import FoldAggregation, Solver
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
 from lib.calibration.statistics.vote_patterns import MAX_MEMBERS, PatternCounts, vote_codes
 
-if TYPE_CHECKING:
-    from lib.task.task import Task
 
-
-class Votes(Calibration):
+class WeightedVotes(Calibration):
     """Weighted votes of the members.
 
     Attributes:
@@ -26,27 +22,41 @@ class Votes(Calibration):
     """
 
     coefficients: tuple[tuple[float, ...], ...]
-    combination: FoldCombination
-
-    @classmethod
-    def fit(cls, statistics: OutOfFoldStatistics, task: "Task") -> Self:
-        """Fit the coefficients with the task's solver, see `fit_coefficients`."""
-        coefficients = fit_coefficients(statistics.patterns, task.solver)
-        return cls(coefficients=tuple(map(tuple, coefficients.tolist())), combination=task.folds)
+    combination: FoldAggregation
 
     @property
-    def extras(self) -> Extra:
+    def required_outputs(self) -> RequiredOutputs:
         """The segmentations of all folds together, where these vote as one."""
-        return Extra.JOINT_SEGMENTATIONS if self.combination is FoldCombination.VOTE else Extra.NONE
+        vote_as_one = self.combination is FoldAggregation.VOTE
+        return RequiredOutputs.JOINT_SEGMENTATIONS if vote_as_one else RequiredOutputs.NONE
 
     def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
-        """Probabilities from the votes of one scan, see `lib.calibration.votes.combine_votes`."""
+        """Probabilities from the votes of one scan (Eq. 3), see `combine_votes`."""
         votes = outputs.segmentations
-        if self.combination is FoldCombination.VOTE:
+        if self.combination is FoldAggregation.VOTE:
             if outputs.joint_segmentations is None:
                 raise ValueError("the outputs lack joint segmentations; run the members for this calibration")
             votes = outputs.joint_segmentations[None]
         return combine_votes(votes, np.array(self.coefficients))
+
+
+class Votes(Calibrator):
+    """Fits one coefficient a member and class to the votes (Eq. 2).
+
+    Attributes:
+        fold_aggregation: whether each fold votes by itself, or all folds together as one.
+        solver: which coefficients are allowed.
+    """
+
+    fitted: ClassVar[type[WeightedVotes]] = WeightedVotes
+
+    fold_aggregation: FoldAggregation = FoldAggregation.MEAN
+    solver: Solver = Solver.NONNEGATIVE
+
+    def fit(self, statistics: OutOfFoldStatistics) -> WeightedVotes:
+        """Fit the coefficients, see `fit_coefficients`."""
+        coefficients = fit_coefficients(statistics.patterns, self.solver)
+        return WeightedVotes(coefficients=tuple(map(tuple, coefficients.tolist())), combination=self.fold_aggregation)
 
 
 def fit_coefficients(counts: PatternCounts, solver: Solver = Solver.NONNEGATIVE) -> np.ndarray:
@@ -103,6 +113,8 @@ def _nonnegative(patterns: np.ndarray, voxels: np.ndarray, foreground: np.ndarra
 
 def _unconstrained(patterns: np.ndarray, voxels: np.ndarray, foreground: np.ndarray) -> np.ndarray:
     """Least squares of smallest norm, arguments and result as for `_nonnegative`."""
+    from scipy.linalg import lstsq
+
     solution = lstsq(voxels[:, None] * patterns, foreground)[0]
     return np.asarray(solution)
 

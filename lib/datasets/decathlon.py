@@ -22,7 +22,7 @@ class DataSet:
     unlabelled: int
 
 
-def read_data_set(images: Path, labels: Path, task: Task, *, regions: Path | None = None) -> DataSet:
+def read_data_set(images: Path | str, labels: Path | str, task: Task, *, regions: Path | str | None = None) -> DataSet:
     """List the scans of a data set.
 
     Args:
@@ -34,9 +34,9 @@ def read_data_set(images: Path, labels: Path, task: Task, *, regions: Path | Non
     Raises:
         InputError: a folder is missing or empty, or no label matches a scan.
     """
-    label_files = files_by_name(labels)
-    region_files = files_by_name(regions) if regions is not None else {}
-    scans = name_scans(files_by_name(images), label_files, where=images)
+    label_files = files_by_name(Path(labels))
+    region_files = files_by_name(Path(regions)) if regions is not None else {}
+    scans = name_scans(files_by_name(Path(images)), label_files, where=Path(images))
     names = sorted(set(scans) & set(label_files))
     if not names:
         example = next(iter(label_files.values()))

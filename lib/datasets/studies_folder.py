@@ -28,7 +28,7 @@ class Studies:
     labels_without_scan: tuple[Path, ...] = ()
 
 
-def read_studies(folder: Path, task: Task) -> Studies:
+def read_studies(folder: Path | str, task: Task) -> Studies:
     """List the scans of a MONAI Label studies folder: scans in its root, labels in `labels/final`.
 
     Hidden files are left out. Where a scan has labels in several file formats, the one written

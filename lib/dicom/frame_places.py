@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset
 
-from lib.dicom.series import RAS_TO_LPS, SLICE_TOLERANCE, SeriesGrid
+from lib.dicom.series import SLICE_TOLERANCE, SeriesGrid
 from lib.errors import InputError
+from lib.images.volume import RAS_TO_LPS
 
 _SAME_DIRECTION = 1e-3
 _SAME_MILLIMETRES = 1e-3

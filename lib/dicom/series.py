@@ -10,10 +10,7 @@ import SimpleITK as sitk  # noqa: N813
 from pydicom import Dataset
 
 from lib.errors import InputError
-from lib.images.volume import Volume
-
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""Between the world of the scans here and that of DICOM; its own inverse."""
+from lib.images.volume import RAS_TO_LPS, Volume
 
 SLICE_TOLERANCE = 0.1
 """How far a slice may lie from its place in an even grid, in voxels; a missing slice moves one by a third or more."""

@@ -16,9 +16,8 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
-from lib.dicom.series import RAS_TO_LPS
 from lib.errors import InputError
-from lib.images.volume import Volume
+from lib.images.volume import RAS_TO_LPS, Volume
 
 # Writing twice must give the same files, so no clock is read.
 _DATE = "20260101"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.calibration.settings import FoldCombination
+from lib.calibration.settings import FoldAggregation
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
-from lib.calibration.votes import Votes
+from lib.calibration.votes import WeightedVotes
 from lib.ensemble_training.labelled_set import LabelState
 from lib.models.generation import Findings
 from lib.models.method import Method
@@ -33,7 +33,7 @@ def published_task(task: Task, method: Method) -> Task:
         "fold_count": NETWORKS,
         "offsets": (0.0,),
         "heatmap": "votes",
-        "folds": FoldCombination.MEAN,
+        "folds": FoldAggregation.MEAN,
     }
     if method is Method.DROPOUT:
         settings["network"] = task.network.model_copy(update={"dropout": DROPOUT})
@@ -73,7 +73,7 @@ def baseline_findings(task: Task, state: LabelState, w_dsc: LossWeight) -> Findi
     return Findings(
         w_dsc=w_dsc,
         statistics=OutOfFoldStatistics.zeros(classes, members=1),
-        calibration=Votes(coefficients=((1.0,),) * classes, combination=FoldCombination.MEAN),
+        calibration=WeightedVotes(coefficients=((1.0,),) * classes, combination=FoldAggregation.MEAN),
         folds=state.folds,
         typical_volumes=state.typical_volumes,
         metrics=_unknown_metrics(task, state),

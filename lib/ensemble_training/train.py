@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from lib.calibration.registry import CALIBRATIONS
 from lib.datasets.scans import LabelledScan
 from lib.ensemble_training.baselines import baseline_findings, published_task, train_baseline
 from lib.ensemble_training.labelled_set import LabelState, read_label_state
@@ -147,7 +146,7 @@ def _calibrate(
     return Findings(
         w_dsc=weights[task.offsets.index(0.0)],
         statistics=statistics,
-        calibration=CALIBRATIONS[task.heatmap].fit(statistics, task),
+        calibration=task.calibrator.fit(statistics),
         folds=state.folds,
         typical_volumes=state.typical_volumes,
         metrics=_summarise(task, evaluations, state.left_out),

@@ -1,7 +1,7 @@
 """Which scans of a data set a generation may be judged by."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.datasets.decathlon import read_data_set
@@ -27,7 +27,7 @@ class ChosenScans:
     trained: frozenset[str]
     out_of_fold: tuple[tuple[LabelledScan, int], ...]
     left_out: int
-    unlabelled: int
+    unlabelled: int = 0
 
 
 def choose_scans(
@@ -61,13 +61,38 @@ def choose_scans(
             f"--regions {regions}: the model's task {generation.task.name} has no region; leave the option out"
         )
     data_set = read_data_set(images, labels, generation.task, regions=regions)
-    labelled = data_set.labelled
+    chosen = divide_scans(
+        data_set.labelled, generation, include_trained=include_trained, studies=studies, where=str(images)
+    )
+    return replace(chosen, unlabelled=data_set.unlabelled)
+
+
+def divide_scans(
+    labelled: Sequence[LabelledScan],
+    generation: Generation,
+    *,
+    include_trained: bool,
+    studies: Sequence[LabelledScan],
+    where: str,
+) -> ChosenScans:
+    """Divide labelled scans into those that may judge a generation and those that it was trained on.
+
+    Args:
+        labelled: the scans.
+        generation: what is judged.
+        include_trained: evaluate scans that it was trained on as well.
+        studies: further labelled scans; those that it was trained on add to `out_of_fold`.
+        where: what the scans are from, for messages.
+
+    Raises:
+        InputError: nothing is left to evaluate.
+    """
     folds = generation.findings.folds
     trained = [scan for scan in labelled if scan.patient in folds]
     evaluated = tuple(scan for scan in labelled if include_trained or scan.patient not in folds)
     if not evaluated:
         raise InputError(
-            f"{images}: the model was trained on the patients of all {len(labelled)} labelled scans; "
+            f"{where}: the model was trained on the patients of all {len(labelled)} labelled scans; "
             "give scans that it has not seen, or --include-trained for figures that flatter it"
         )
     seen = {scan.name: scan for scan in studies if scan.patient in folds} | {scan.name: scan for scan in trained}
@@ -77,5 +102,4 @@ def choose_scans(
         trained=frozenset(scan.name for scan in trained) if include_trained else frozenset(),
         out_of_fold=tuple((scan, folds[scan.patient]) for scan in by_fold),
         left_out=0 if include_trained else len(trained),
-        unlabelled=data_set.unlabelled,
     )

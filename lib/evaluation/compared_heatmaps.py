@@ -1,29 +1,26 @@
 """The heatmaps that are compared, listed from what the workspace holds."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from enum import EnumType, StrEnum
+from functools import cache
 from itertools import product
 
 import numpy as np
 
-from lib.calibration.base import Calibration
-from lib.calibration.member_outputs import Extra, MemberOutputs
-from lib.calibration.registry import CALIBRATIONS
-from lib.calibration.settings import FoldCombination, Solver
+from lib.calibration.base import Calibration, Calibrator
+from lib.calibration.member_outputs import MemberOutputs, RequiredOutputs
+from lib.calibration.registry import CALIBRATORS
+from lib.calibration.settings import FoldAggregation, Solver
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
 from lib.models.generation import Generation
 from lib.models.method import Method
 from lib.models.workspace import Workspace
 
 # What other settings than the usual ones add to the name of a fit, and to its meaning.
-_FOLDS = {
-    FoldCombination.MEAN: ("", ""),
-    FoldCombination.VOTE: ("_fold_vote", " The folds are averaged first and vote as one."),
-}
-_SOLVERS = {
-    Solver.NONNEGATIVE: ("", ""),
+_UNUSUAL: dict[StrEnum, tuple[str, str]] = {
+    FoldAggregation.VOTE: ("_fold_vote", " The folds are averaged first and vote as one."),
     Solver.UNCONSTRAINED: ("_unconstrained", " Fitted without constraints."),
 }
 
@@ -47,7 +44,7 @@ class ComparedHeatmap:
         votes: class indices of the members that it is made of, uint8 (members, x, y, z); heatmaps of the same
             members share one function, so that their votes are counted once.
         calibration: what the members must be run for; None where nothing was fitted.
-        fit: makes the calibration from other statistics, with the same settings.
+        calibrator: the settings that it was fitted with.
     """
 
     name: str
@@ -57,13 +54,13 @@ class ComparedHeatmap:
     probabilities: Callable[[MemberOutputs], np.ndarray]
     votes: Callable[[MemberOutputs], np.ndarray]
     calibration: Calibration | None = None
-    fit: Callable[[OutOfFoldStatistics], Calibration] | None = None
+    calibrator: Calibrator | None = None
 
     def fitted_to(self, statistics: OutOfFoldStatistics) -> "ComparedHeatmap":
         """Give the same with its calibration fitted to other statistics, where it has one."""
-        if self.fit is None:
+        if self.calibrator is None:
             return self
-        calibration = self.fit(statistics)
+        calibration = self.calibrator.fit(statistics)
         return replace(self, calibration=calibration, probabilities=calibration.heatmap)
 
 
@@ -131,24 +128,35 @@ def compare_workspace(workspace: Workspace) -> Comparison:
 def _calibrated(generation: Generation) -> list[ComparedHeatmap]:
     """Every calibration with each of its settings, the served one first."""
     task = generation.task
-    heatmaps: dict[Calibration, ComparedHeatmap] = {}
-    for (name, family), folds, solver in product(CALIBRATIONS.items(), _FOLDS, _SOLVERS):
-        fit = partial(family.fit, task=task.model_copy(update={"folds": folds, "solver": solver}))
-        is_served = (name, folds, solver) == (task.heatmap, task.folds, task.solver)
-        calibration = generation.calibration if is_served else fit(generation.findings.statistics)
+    heatmaps: list[ComparedHeatmap] = []
+    for name, calibrator in all_calibrators():
+        is_served = calibrator == task.calibrator
+        calibration = generation.calibration if is_served else calibrator.fit(generation.findings.statistics)
+        unusual = [_UNUSUAL[value] for _, value in calibrator if value in _UNUSUAL]
         heatmap = ComparedHeatmap(
-            name + _FOLDS[folds][0] + _SOLVERS[solver][0],
-            _meaning(calibration) + _FOLDS[folds][1] + _SOLVERS[solver][1],
+            "".join([name, *(suffix for suffix, _ in unusual)]),
+            "".join([_meaning(calibration), *(sentence for _, sentence in unusual)]),
             Method.CALIBRATED,
-            task.fold_count * (1 if calibration.single_weight else len(task.offsets)),
+            task.fold_count * (len(task.offsets) if calibrator.needs_all_offsets else 1),
             calibration.heatmap,
-            _votes_behind(calibration, task.offsets.index(0.0)),
+            _votes_behind(calibration, None if calibrator.needs_all_offsets else task.offsets.index(0.0)),
             calibration,
-            fit,
+            calibrator,
         )
-        # Settings that change nothing keep the first name.
-        heatmaps.setdefault(calibration, heatmap)
-    return sorted(heatmaps.values(), key=lambda heatmap: heatmap.calibration != generation.calibration)
+        heatmaps.insert(0 if is_served else len(heatmaps), heatmap)
+    return heatmaps
+
+
+def all_calibrators() -> Iterator[tuple[str, Calibrator]]:
+    """Every calibrator with each choice of its settings, and the name of its kind in task files."""
+    for name, family in CALIBRATORS.items():
+        choices = {
+            setting: field.annotation.__members__.values()
+            for setting, field in family.model_fields.items()
+            if isinstance(field.annotation, EnumType)
+        }
+        for values in product(*choices.values()):
+            yield name, family(**dict(zip(choices, values, strict=True)))
 
 
 def _meaning(calibration: Calibration) -> str:
@@ -156,10 +164,11 @@ def _meaning(calibration: Calibration) -> str:
     return " ".join(sentence.split())
 
 
-def _votes_behind(calibration: Calibration, served: int) -> Callable[[MemberOutputs], np.ndarray]:
-    if calibration.single_weight:
-        return _votes_at(served)
-    if Extra.JOINT_SEGMENTATIONS in calibration.extras:
+def _votes_behind(calibration: Calibration, only: int | None) -> Callable[[MemberOutputs], np.ndarray]:
+    """Members that a calibration is made of; `only` is the position of the one loss weight that it needs."""
+    if only is not None:
+        return _votes_at(only)
+    if RequiredOutputs.JOINT_SEGMENTATIONS in calibration.required_outputs:
         return _joint_votes
     return all_votes
 

@@ -1,31 +1,34 @@
-"""Scans and labels as arrays with a place in the world."""
+"""Files of scans and labels, NIfTI and NRRD, in and out."""
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
+import nrrd
 import numpy as np
-from monai.data import NibabelReader, NrrdReader
 
 from lib.errors import InputError
-from lib.images.volume import Volume, check_label_values, check_same_grid
+from lib.images.volume import RAS_TO_LPS, Volume, check_label_values, check_same_grid
 from lib.storage.atomic import atomic_path
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 """File formats that are read; `scan_name` takes them off a file name."""
 
-# Signs that take the first two axes of an anatomical space to RAS; MONAI's reader knows only the last name.
+_LPS = "left-posterior-superior"
+
+# From an anatomical space of NRRD to RAS.
 _NRRD_SPACES = {
-    "right-anterior-superior": (1, 1, 1),
-    "ras": (1, 1, 1),
-    "left-anterior-superior": (-1, 1, 1),
-    "las": (-1, 1, 1),
-    "lps": (-1, -1, 1),
-    "left-posterior-superior": (-1, -1, 1),
+    "right-anterior-superior": np.eye(4),
+    "ras": np.eye(4),
+    "left-anterior-superior": np.diag([-1.0, 1.0, 1.0, 1.0]),
+    "las": np.diag([-1.0, 1.0, 1.0, 1.0]),
+    _LPS: RAS_TO_LPS,
+    "lps": RAS_TO_LPS,
 }
 
 
-def scan_name(path: Path) -> str:
+def scan_name(path: Path | str) -> str:
     """Name of a scan: its file name without the image suffix."""
     name = Path(path).name
     for suffix in SUFFIXES:
@@ -34,7 +37,7 @@ def scan_name(path: Path) -> str:
     return name
 
 
-def read_scan(path: Path) -> Volume:
+def read_scan(path: Path | str) -> Volume:
     """Read a scan as float32.
 
     Raises:
@@ -50,7 +53,7 @@ def read_scan(path: Path) -> Volume:
     return Volume(array, volume.affine)
 
 
-def read_label(path: Path, *, values: Collection[int], scan: Volume | None = None) -> Volume:
+def read_label(path: Path | str, *, values: Collection[int], scan: Volume | None = None) -> Volume:
     """Read a label as uint8.
 
     Args:
@@ -69,23 +72,28 @@ def read_label(path: Path, *, values: Collection[int], scan: Volume | None = Non
     return Volume(volume.array.astype(np.uint8), volume.affine)
 
 
-def write_volume(path: Path, volume: Volume) -> None:
-    """Write a NIfTI file, whole or not at all.
+def write_volume(path: Path | str, volume: Volume, *, compress: bool = True) -> None:
+    """Write a NIfTI or, where the path ends in `.nrrd`, an NRRD file, whole or not at all.
 
-    An array of shape (x, y, z) becomes a three-dimensional image, (channels, x, y, z) a
-    four-dimensional one with the channels last, as viewers expect.
+    An array of shape (x, y, z) becomes a three-dimensional image, (channels, x, y, z) a four-dimensional one, as
+    viewers expect it: with the channels last in NIfTI, first in NRRD.
+
+    Args:
+        path: of the file; its folder is made when missing.
+        volume: what is written.
+        compress: for NRRD, which some readers cannot unpack; NIfTI is compressed where the path ends in `.gz`.
 
     Raises:
         InputError: the file cannot be written.
     """
-    array = np.moveaxis(volume.array, 0, -1) if volume.array.ndim == 4 else volume.array
-    image = nib.Nifti1Image(array, volume.affine)
-    image.header.set_xyzt_units("mm")
-    with atomic_path(path) as temporary:
-        nib.save(image, temporary)
+    with atomic_path(Path(path)) as temporary:
+        if temporary.suffix.lower() == ".nrrd":
+            nrrd.write(str(temporary), volume.array, _nrrd_header(volume, compress=compress))
+        else:
+            nib.save(_nifti_image(volume), temporary)
 
 
-def _read(path: Path) -> Volume:
+def _read(path: Path | str) -> Volume:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -111,24 +119,62 @@ def _read(path: Path) -> Volume:
 
 
 def _decode_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    reader = NibabelReader()
-    array, meta = reader.get_data(reader.read(str(path)))
-    return array, np.asarray(meta["affine"], dtype=np.float64)
+    image = nib.load(path)
+    return np.asanyarray(image.dataobj), _nifti_affine(image)
+
+
+def _nifti_affine(image: nib.Nifti1Image) -> np.ndarray:
+    """The affine of an image, float64 (4, 4): MONAI's, so that scans lie where they lay when models were trained.
+
+    That is the sform, and else the qform, as NIfTI has it. An sform whose spacing contradicts the header's
+    voxel sizes gives way to the qform, which is made of them.
+    """
+    sizes = image.header.get_zooms()
+    if image.ndim == 3 and image.header["sform_code"] != 0 and not _has_spacing(image.affine, sizes):
+        qform = image.get_qform()
+        if _has_spacing(qform, sizes):
+            image.set_sform(qform)
+    return np.asarray(image.affine, dtype=np.float64)
+
+
+def _has_spacing(affine: np.ndarray, sizes: tuple[float, ...]) -> bool:
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    return np.allclose(sizes, np.where(spacing > 0, spacing, 1))
+
+
+def _nifti_image(volume: Volume) -> nib.Nifti1Image:
+    array = np.moveaxis(volume.array, 0, -1) if volume.array.ndim == 4 else volume.array
+    image = nib.Nifti1Image(array, volume.affine)
+    image.header.set_xyzt_units("mm")
+    return image
 
 
 def _decode_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    reader = NrrdReader(affine_lps_to_ras=False)
-    image = reader.read(str(path))
-    if image.array.ndim != 3:
-        return image.array, np.eye(4)
-    space = image.header.get("space", "left-posterior-superior")
-    if space.lower() not in _NRRD_SPACES or "space directions" not in image.header:
+    array, header = nrrd.read(str(path))
+    if array.ndim != 3:
+        return array, np.eye(4)
+    space = header.get("space", _LPS)
+    if space.lower() not in _NRRD_SPACES or "space directions" not in header:
         raise InputError(
             f"{path}: has the space {space!r} and "
-            f"{'some' if 'space directions' in image.header else 'no'} space directions; "
-            "export it again with its geometry, such as space: left-posterior-superior"
+            f"{'some' if 'space directions' in header else 'no'} space directions; "
+            f"export it again with its geometry, such as space: {_LPS}"
         )
-    array, meta = reader.get_data(image)
-    affine = np.asarray(meta["affine"], dtype=np.float64)
-    affine[:3] *= np.array(_NRRD_SPACES[space.lower()])[:, None]
-    return array, affine
+    affine = np.eye(4)
+    affine[:3, :3] = np.transpose(header["space directions"])
+    affine[:3, 3] = header["space origin"]
+    return array, _NRRD_SPACES[space.lower()] @ affine
+
+
+def _nrrd_header(volume: Volume, *, compress: bool) -> dict[str, Any]:
+    lps = RAS_TO_LPS @ volume.affine
+    directions, kinds = lps[:3, :3].T, ["domain"] * 3
+    if volume.array.ndim == 4:
+        directions, kinds = np.vstack([np.full(3, np.nan), directions]), ["list", *kinds]
+    return {
+        "space": _LPS,
+        "space directions": directions,
+        "space origin": lps[:3, 3],
+        "kinds": kinds,
+        "encoding": "gzip" if compress else "raw",
+    }

@@ -7,6 +7,9 @@ import numpy as np
 
 from lib.errors import InputError
 
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""From the millimetres of NIfTI and of all volumes here to those of DICOM and NRRD, and back."""
+
 # Affines travel through float32 headers and through clients: a thousandth of a millimetre is noise.
 _AFFINE_TOLERANCE = 1e-3
 

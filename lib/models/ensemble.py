@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from monai.networks.nets import SegResNetDS
 
 from lib.calibration.base import Calibration
-from lib.calibration.member_outputs import Extra, MemberOutputs
+from lib.calibration.member_outputs import MemberOutputs, RequiredOutputs
 from lib.images.volume import Volume
 from lib.models.generation import Generation
 from lib.models.method import Method
@@ -101,7 +101,7 @@ class Ensemble:
             calibrations: what the outputs are for; the generation's own when None.
         """
         wanted = [self.generation.calibration] if calibrations is None else calibrations
-        extras = reduce(or_, (calibration.extras for calibration in wanted), Extra.NONE)
+        required = reduce(or_, (calibration.required_outputs for calibration in wanted), RequiredOutputs.NONE)
         tensor = torch.as_tensor(image.array).to(self._device)
         offsets = self.generation.task.offsets
         by_offset = [[members[number] for members in self._members] for number in range(len(offsets))]
@@ -111,16 +111,16 @@ class Ensemble:
             by_fold, kept = [], []
             for softmax in itertools.islice(outputs, len(members)):
                 by_fold.append(_class_indices(softmax))
-                if offset == 0.0 or extras:
+                if offset == 0.0 or required:
                     kept.append(softmax)
             segmentations.append(np.stack(by_fold))
             if offset == 0.0:
                 served = torch.stack(kept).cpu().numpy()
-            if extras:
+            if required:
                 mean = torch.stack(kept).mean(dim=0)
-                if Extra.JOINT_SEGMENTATIONS in extras:
+                if RequiredOutputs.JOINT_SEGMENTATIONS in required:
                     joint_segmentations.append(_class_indices(mean))
-                if Extra.MEMBER_SOFTMAX in extras:
+                if RequiredOutputs.MEMBER_SOFTMAX in required:
                     member_softmax.append(mean[1:].cpu().numpy())
         return MemberOutputs(
             np.stack(segmentations, axis=1),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from lib.calibration.base import Calibration
-from lib.calibration.registry import CALIBRATIONS
+from lib.calibration.registry import CALIBRATORS
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
 from lib.errors import DamagedGenerationError
 from lib.models.method import Method
@@ -150,7 +150,7 @@ def read_generation(path: Path) -> Generation:
             findings=Findings(
                 w_dsc=tuple(calibration["w_dsc"]),
                 statistics=statistics,
-                calibration=CALIBRATIONS[calibration["heatmap"]].model_validate(calibration["fitted"]),
+                calibration=CALIBRATORS[calibration["heatmap"]].fitted.model_validate(calibration["fitted"]),
                 folds=_read_json(path / "folds.json"),
                 typical_volumes=tuple(calibration["typical_volumes"]),
                 metrics=_read_json(path / "metrics.json"),

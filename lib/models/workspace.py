@@ -26,7 +26,7 @@ class Workspace:
         root: folder; made when something is first written.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path | str):
         self.root = Path(root)
         self.generations = self.root / "generations"
         self.members = self.root / "members"

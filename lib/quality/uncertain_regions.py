@@ -11,7 +11,7 @@ LOWEST, HIGHEST = 0.2, 0.8
 
 
 @dataclass(frozen=True)
-class UncertainPlace:
+class UncertainRegion:
     """A connected region of uncertain voxels of one class.
 
     Attributes:
@@ -30,9 +30,9 @@ class UncertainPlace:
     expected_error_mm3: float
 
 
-def uncertain_places(
+def uncertain_regions(
     heatmap: np.ndarray, *, classes: Sequence[str], affine: np.ndarray, limit: int = 20
-) -> list[UncertainPlace]:
+) -> list[UncertainRegion]:
     """Find the regions in which most is expected to be wrong.
 
     Voxels with a probability from `LOWEST` to `HIGHEST` form regions, voxels that touch at a corner
@@ -56,12 +56,12 @@ def uncertain_places(
     places = [
         place
         for name, channel in zip(classes, heatmap, strict=True)
-        for place in _places_of_class(name, channel, affine, voxel_volume)
+        for place in _regions_of_class(name, channel, affine, voxel_volume)
     ]
     return sorted(places, key=lambda place: -place.expected_error_mm3)[:limit]
 
 
-def _places_of_class(name: str, h: np.ndarray, affine: np.ndarray, voxel_volume: float) -> list[UncertainPlace]:
+def _regions_of_class(name: str, h: np.ndarray, affine: np.ndarray, voxel_volume: float) -> list[UncertainRegion]:
     regions, _ = ndimage.label((h >= LOWEST) & (h <= HIGHEST), structure=np.ones((3, 3, 3)))
     places = []
     for index, box in enumerate(ndimage.find_objects(regions), 1):
@@ -73,7 +73,7 @@ def _places_of_class(name: str, h: np.ndarray, affine: np.ndarray, voxel_volume:
         nearest = np.linalg.norm((voxels - centre) @ affine[:3, :3].T, axis=1).argmin()
         i, j, k = (voxels[nearest] + [part.start for part in box]).tolist()
         places.append(
-            UncertainPlace(
+            UncertainRegion(
                 class_name=name,
                 voxel=(i, j, k),
                 volume_mm3=len(voxels) * voxel_volume,

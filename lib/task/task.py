@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from lib.calibration.registry import CALIBRATIONS
-from lib.calibration.settings import FoldCombination, Solver
+from lib.calibration.base import Calibrator
+from lib.calibration.registry import CALIBRATORS
+from lib.calibration.settings import FoldAggregation, Solver
 from lib.task.presets import PRESETS, NetworkSettings, TrainingSettings
 
 Millimetres = Annotated[float, Field(gt=0, le=50)]
@@ -20,7 +21,7 @@ _RIGHT = {
     "w_dsc": "one number per class, such as [-0.5, -1.5], or auto",
     "offsets": "1 to 11 ascending numbers, 0 among them, such as [-3, -2, -1, 0, 1, 2, 3]",
     "fold_count": "a whole number, 2 to 10",
-    "heatmap": f"one of {', '.join(CALIBRATIONS)}",
+    "heatmap": f"one of {', '.join(CALIBRATORS)}",
     "folds": "mean or vote",
     "solver": "nonnegative or unconstrained",
     "region": "the name of a folder in labels/, of letters, digits, _ and -",
@@ -55,8 +56,8 @@ class Task(BaseModel):
     """The members' loss weights relative to `w_dsc`; 0 alone where the heatmap needs no other."""
     fold_count: Annotated[int, Field(ge=2, le=10)] = 3
     heatmap: str = "votes"
-    """How the members' outputs become probabilities: a name of `lib.calibration`."""
-    folds: FoldCombination = FoldCombination.MEAN
+    """How the members' outputs become probabilities: a name of `lib.calibration.registry`."""
+    folds: FoldAggregation = FoldAggregation.MEAN
     solver: Solver = Solver.NONNEGATIVE
     region: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
     """Tag of the region mask (`labels/<tag>/`) outside which nothing is trained, counted or predicted."""
@@ -87,7 +88,7 @@ class Task(BaseModel):
     @classmethod
     def _keep_needed_offsets(cls, data: Any) -> Any:
         heatmap = data.get("heatmap") if isinstance(data, dict) else None
-        if isinstance(heatmap, str) and heatmap in CALIBRATIONS and CALIBRATIONS[heatmap].single_weight:
+        if isinstance(heatmap, str) and heatmap in CALIBRATORS and not CALIBRATORS[heatmap].needs_all_offsets:
             return data | {"offsets": (0.0,)}
         return data
 
@@ -115,7 +116,7 @@ class Task(BaseModel):
     @field_validator("heatmap")
     @classmethod
     def _heatmap_is_known(cls, heatmap: str) -> str:
-        if heatmap not in CALIBRATIONS:
+        if heatmap not in CALIBRATORS:
             raise ValueError(f"give {_RIGHT['heatmap']}")
         return heatmap
 
@@ -141,6 +142,13 @@ class Task(BaseModel):
     def classes(self) -> tuple[str, ...]:
         """Names of the foreground classes, in the order of heatmap channels."""
         return tuple(self.labels)
+
+    @property
+    def calibrator(self) -> Calibrator:
+        """The calibrator that `heatmap` names, with those of the settings `folds` and `solver` that it has."""
+        family = CALIBRATORS[self.heatmap]
+        settings = {"fold_aggregation": self.folds, "solver": self.solver}
+        return family(**{name: value for name, value in settings.items() if name in family.model_fields})
 
     def patient(self, scan: str) -> str:
         """Patient that the scan of this name belongs to."""

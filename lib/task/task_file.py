@@ -11,7 +11,7 @@ from lib.task.presets import NetworkSettings, TrainingSettings
 from lib.task.task import _RIGHT, Task
 
 
-def read_task(path: Path, *, preset: str | None = None) -> Task:
+def read_task(path: Path | str, *, preset: str | None = None) -> Task:
     """Read a task file.
 
     Args:

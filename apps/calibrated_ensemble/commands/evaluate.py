@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.calibrated_ensemble.commands.choice import Choice
-from apps.calibrated_ensemble.reports.evaluation_folder import Evaluated, write_results
+from apps.calibrated_ensemble.reports.evaluation_folder import write_results
 from apps.calibrated_ensemble.settings import is_url
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
@@ -13,7 +13,7 @@ from lib.datasets.scans import LabelledScan
 from lib.datasets.studies_folder import read_studies
 from lib.evaluation.chosen_scans import ChosenScans, choose_scans
 from lib.evaluation.compared_heatmaps import compare_workspace
-from lib.evaluation.evaluation_run import ScanJob, StatisticsRun
+from lib.evaluation.evaluation import evaluate_chosen
 from lib.task.task import Task
 
 
@@ -48,23 +48,20 @@ def run_evaluate(
     )
     for remark in _remarks(chosen, task, regions):
         messages.print(remark, highlight=False, soft_wrap=True)
-    run = StatisticsRun(comparison, output / "statistics", device=choice.settings.device)
     with TerminalProgress(messages) as progress:
-        files = run.files(
-            [ScanJob(scan, corrupted=corrupt) for scan in chosen.evaluated], stage="evaluating", progress=progress
+        evaluation = evaluate_chosen(
+            comparison,
+            chosen,
+            output / "statistics",
+            corrupted=corrupt,
+            device=choice.settings.device,
+            progress=progress,
         )
-        out_of_fold = run.files(
-            [ScanJob(scan, fold=fold) for scan, fold in chosen.out_of_fold], stage="out of fold", progress=progress
-        )
-    scans = [
-        Evaluated(scan.name, file, scan.name in chosen.trained)
-        for scan, file in zip(chosen.evaluated, files, strict=True)
-    ]
-    metrics = write_results(output, comparison, scans, out_of_fold=out_of_fold, corrupted=corrupt)
+    write_results(output, evaluation)
     if as_json:
-        print_json(metrics)
+        print_json(evaluation.metrics)
     else:
-        _show(metrics, output)
+        _show(evaluation.metrics, output)
 
 
 def _labelled_studies(choice: Choice, task: Task) -> Sequence[LabelledScan]:

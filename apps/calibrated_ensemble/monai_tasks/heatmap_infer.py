@@ -10,7 +10,7 @@ from apps.calibrated_ensemble.monai_tasks.prediction_cache import Predictor
 from apps.calibrated_ensemble.monai_tasks.result_files import result_dtype, result_suffix, write_result
 from apps.calibrated_ensemble.monai_tasks.segmentation_infer import figures, region_of
 from lib.errors import InputError
-from lib.quality.uncertain_regions import UncertainPlace, uncertain_places
+from lib.quality.uncertain_regions import UncertainRegion, uncertain_regions
 from lib.task.task import Task
 
 BANDS = 10
@@ -92,12 +92,12 @@ class HeatmapInfer(InferTask):
             result.astype(dtype), predicted.affine, suffix=suffix, compress=bool(request.get("result_compress"))
         )
         known = {"label_names": dict(BAND_NAMES)} if is_bands else {}
-        places = uncertain_places(heatmap, classes=classes, affine=predicted.affine)
+        places = uncertain_regions(heatmap, classes=classes, affine=predicted.affine)
         described = [_place(place, predicted.affine) for place in places]
         return file, {**known, "classes": list(classes), "uncertain_places": described, **figures(predicted)}
 
 
-def _place(place: UncertainPlace, affine: np.ndarray) -> dict[str, Any]:
+def _place(place: UncertainRegion, affine: np.ndarray) -> dict[str, Any]:
     x, y, z = (affine @ [*place.voxel, 1.0])[:3].tolist()
     return {
         "class": place.class_name,

@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nrrd
 import numpy as np
 
 from lib.errors import InputError
 from lib.images.files import SUFFIXES, write_volume
 from lib.images.volume import Volume
-
-_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 def result_suffix(request: Mapping[str, Any]) -> str:
@@ -62,27 +59,9 @@ def write_result(array: np.ndarray, affine: np.ndarray, *, suffix: str, compress
     """
     with tempfile.NamedTemporaryFile(prefix="calibrated-ensemble-", suffix=suffix, delete=False) as file:
         path = Path(file.name)
-    if suffix == ".nrrd":
-        try:
-            nrrd.write(str(path), array, _nrrd_header(array, affine, compress=compress))
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise InputError(f"{path}: cannot be written ({error.strerror}); free some space") from error
-    else:
-        write_volume(path, Volume(array, affine))
+    try:
+        write_volume(path, Volume(array, affine), compress=compress)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     return str(path)
-
-
-def _nrrd_header(array: np.ndarray, affine: np.ndarray, *, compress: bool) -> dict[str, Any]:
-    directions = (_TO_LPS @ affine[:3, :3]).T
-    kinds = ["domain"] * 3
-    if array.ndim == 4:
-        directions = np.vstack([np.full(3, np.nan), directions])
-        kinds = ["list", *kinds]
-    return {
-        "space": "left-posterior-superior",
-        "space directions": directions,
-        "space origin": _TO_LPS @ affine[:3, 3],
-        "kinds": kinds,
-        "encoding": "gzip" if compress else "raw",
-    }

@@ -49,3 +49,8 @@ def draw_samples(seed: int, *, count: int = 6000, members: int = 3, scans: int =
 
 def logit_of(softmax: np.ndarray) -> np.ndarray:
     return logit(np.clip(softmax.astype(float), 1e-7, 1 - 5e-5))
+
+
+def some_softmax(seed: int, *shape: int) -> np.ndarray:
+    """Softmax of which most is faint, last axis n."""
+    return np.random.default_rng(seed).beta(0.2, 0.6, shape).astype(np.float32)

@@ -6,12 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from lib.calibration.isotonic import RisingCurve, SingleIsotonic
+from lib.calibration.isotonic import Isotonic, IsotonicCalibration, RisingCurve, fit_rising_curve
 from lib.calibration.member_outputs import MemberOutputs
 from lib.calibration.statistics.probability_counts import ReliabilityCounts, count_probabilities
 from lib.calibration.statistics.thresholds import FAINTEST
 from tests.lib.calibration.samples import draw_samples
-from tests.tiny_training import a_task
 
 
 def test_the_curve_is_that_of_an_isotonic_regression_on_the_voxels() -> None:
@@ -19,7 +18,7 @@ def test_the_curve_is_that_of_an_isotonic_regression_on_the_voxels() -> None:
     p, y = samples.softmax[1], samples.truth
     seen = p >= FAINTEST
     expected = IsotonicRegression(out_of_bounds="clip").fit(p[seen], y[seen])
-    (curve,) = SingleIsotonic.fit(samples.statistics, a_task()).curves
+    (curve,) = Isotonic().fit(samples.statistics).curves
     assert curve is not None
     difference = np.abs(curve(p[seen]) - expected.predict(p[seen]))
     assert difference.mean() < 0.003
@@ -30,7 +29,7 @@ def test_the_curve_is_that_of_an_isotonic_regression_on_the_voxels() -> None:
 def test_equal_probabilities_take_their_share_of_foreground() -> None:
     p = np.repeat([0.2, 0.5, 0.8], [10, 20, 10])
     truth = np.arange(40) % 10 < np.repeat([1, 4, 9], [10, 20, 10])
-    curve = SingleIsotonic.fit_curve(count_probabilities(p, truth))
+    curve = fit_rising_curve(count_probabilities(p, truth))
     assert curve is not None
     np.testing.assert_allclose(curve(np.array([0.01, 0.2, 0.35, 0.5, 0.8, 1])), [0.1, 0.1, 0.25, 0.4, 0.9, 0.9])
 
@@ -41,7 +40,7 @@ def test_any_fit_rises_within_0_and_1_and_keeps_the_number_of_foreground_voxels(
 ) -> None:
     p, truth = np.array([p for p, _ in voxels]), np.array([y for _, y in voxels])
     counts = count_probabilities(p, truth)
-    curve = SingleIsotonic.fit_curve(counts)
+    curve = fit_rising_curve(counts)
     assert curve is not None
     h = curve(np.linspace(0, 1, 501))
     assert (np.diff(h) >= 0).all()
@@ -53,8 +52,8 @@ def test_any_fit_rises_within_0_and_1_and_keeps_the_number_of_foreground_voxels(
 
 
 def test_a_class_without_voxels_is_zero_in_the_heatmap() -> None:
-    assert SingleIsotonic.fit_curve(ReliabilityCounts.zeros()) is None
+    assert fit_rising_curve(ReliabilityCounts.zeros()) is None
     softmax = np.full((2, 3, 4), 1 / 3, np.float32)
     outputs = MemberOutputs(np.zeros((2, 1, 4), np.uint8), softmax)
-    h = SingleIsotonic(curves=(RisingCurve(softmax=(0.2,), probability=(0.6,)), None)).heatmap(outputs)
+    h = IsotonicCalibration(curves=(RisingCurve(softmax=(0.2,), probability=(0.6,)), None)).heatmap(outputs)
     np.testing.assert_allclose(h, [[0.6] * 4, [0] * 4], rtol=1e-6)

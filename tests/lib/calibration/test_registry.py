@@ -7,27 +7,39 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 import lib
 from lib.calibration.member_outputs import MemberOutputs
-from lib.calibration.registry import CALIBRATIONS
+from lib.calibration.registry import CALIBRATORS
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics, reduce_outputs
 from tests.tiny_training import a_task
 
+STORED = {
+    "votes": '{"coefficients":[[0.25,0.5]],"combination":"vote"}',
+    "soft": '{"coefficients":[[0.25,0.5]]}',
+    "single": '{"curves":[{"slope":1.5,"intercept":-0.5},null]}',
+    "single_isotonic": '{"curves":[{"softmax":[0.1,0.9],"probability":[0.0,1.0]},null]}',
+}
+"""What generations hold under these names, whatever the classes are called."""
+
 NEW = """
-from lib.calibration.base import Calibration
+from lib.calibration.base import Calibration, Calibrator
 
 
-class Certain(Calibration):
-    @classmethod
-    def fit(cls, statistics, task):
-        return cls()
-
+class Certainty(Calibration):
     def heatmap(self, outputs):
         return outputs.segmentations.any(axis=(0, 1))[None]
+
+
+class Certain(Calibrator):
+    fitted = Certainty
+
+    def fit(self, statistics):
+        return Certainty()
 """
 
-every_heatmap = pytest.mark.parametrize("heatmap", CALIBRATIONS)
+every_heatmap = pytest.mark.parametrize("heatmap", CALIBRATORS)
 
 
 def some_outputs(seed: int, members: int) -> MemberOutputs:
@@ -55,24 +67,42 @@ def some_statistics(outputs: MemberOutputs) -> OutOfFoldStatistics:
 def test_every_heatmap_is_of_probabilities(heatmap: str, settings: dict[str, str]) -> None:
     task = a_task(heatmap=heatmap, **settings)
     outputs = some_outputs(1, len(task.offsets))
-    calibration = CALIBRATIONS[heatmap].fit(some_statistics(outputs), task)
+    calibration = task.calibrator.fit(some_statistics(outputs))
     h = calibration.heatmap(outputs)
     assert (h.shape, h.dtype) == ((2, 5, 4, 3), np.float32)
     assert h.min() >= 0
     assert 0 < h.max() <= 1
-    np.testing.assert_array_equal(CALIBRATIONS[heatmap].fit(some_statistics(outputs), task).heatmap(outputs), h)
+    np.testing.assert_array_equal(task.calibrator.fit(some_statistics(outputs)).heatmap(outputs), h)
 
 
 @every_heatmap
 def test_every_fit_survives_json(heatmap: str) -> None:
     outputs = some_outputs(2, 3)
-    calibration = CALIBRATIONS[heatmap].fit(some_statistics(outputs), a_task())
-    assert CALIBRATIONS[heatmap].model_validate_json(calibration.model_dump_json()) == calibration
+    calibration = CALIBRATORS[heatmap]().fit(some_statistics(outputs))
+    assert type(calibration) is CALIBRATORS[heatmap].fitted
+    assert CALIBRATORS[heatmap].fitted.model_validate_json(calibration.model_dump_json()) == calibration
+
+
+@every_heatmap
+def test_what_generations_hold_is_read_and_written_as_before(heatmap: str) -> None:
+    assert set(STORED) == set(CALIBRATORS)
+    assert CALIBRATORS[heatmap].fitted.model_validate_json(STORED[heatmap]).model_dump_json() == STORED[heatmap]
+
+
+@every_heatmap
+def test_settings_are_settings_alone_and_fitting_leaves_them_as_they_are(heatmap: str) -> None:
+    calibrator, outputs = CALIBRATORS[heatmap](), some_outputs(4, 3)
+    before = calibrator.model_dump()
+    calibrator.fit(some_statistics(outputs))
+    assert calibrator.model_dump() == before
+    assert calibrator == CALIBRATORS[heatmap](**before)
+    with pytest.raises(ValidationError, match="nonsense"):
+        CALIBRATORS[heatmap](nonsense=1)
 
 
 @every_heatmap
 def test_without_any_statistics_the_heatmap_is_zero(heatmap: str) -> None:
-    calibration = CALIBRATIONS[heatmap].fit(OutOfFoldStatistics.zeros(2, 3), a_task())
+    calibration = CALIBRATORS[heatmap]().fit(OutOfFoldStatistics.zeros(2, 3))
     assert not calibration.heatmap(some_outputs(3, 3)).any()
 
 
@@ -80,12 +110,14 @@ def test_a_class_and_a_line_in_the_registry_are_all_that_a_new_calibration_needs
     shutil.copytree(Path(lib.__file__).parent, tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "lib" / "calibration" / "certain.py").write_text(NEW)
     registry = tmp_path / "lib" / "calibration" / "registry.py"
-    added = 'from lib.calibration.certain import Certain\n\nCALIBRATIONS["certain"] = Certain\n'
-    registry.write_text(registry.read_text() + added)
+    line = '    "single": Platt,\n'
+    assert line in registry.read_text()
+    added = registry.read_text().replace(line, line + '    "certain": Certain,\n')
+    registry.write_text("from lib.calibration.certain import Certain\n" + added)
     ask = (
         "from lib.task.task_file import task_from; "
         "task = task_from({'name': 'a', 'modality': 'CT', 'labels': {'a': 1}, 'heatmap': 'certain'}, where='here'); "
-        "print(task.heatmap)"
+        "print(type(task.calibrator).__name__)"
     )
     told = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert told.stdout == "certain\n"
+    assert told.stdout == "Certain\n"

@@ -6,13 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from lib.calibration.member_outputs import Extra, MemberOutputs
+from lib.calibration.member_outputs import MemberOutputs, RequiredOutputs
 from lib.calibration.settings import Solver
-from lib.calibration.soft import Soft, fit_soft_coefficients
+from lib.calibration.soft import SoftmaxWeights, combine_softmax, fit_soft_coefficients
 from lib.calibration.statistics.soft_moments import SoftMoments
 from lib.calibration.statistics.thresholds import FAINTEST
-from tests.lib.calibration.samples import draw_samples, reduced
-from tests.tiny_training import a_task
+from tests.lib.calibration.samples import draw_samples, reduced, some_softmax
 
 
 def seen_voxels(softmax: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,11 +85,26 @@ def test_a_class_that_no_member_gives_anything_has_zero_coefficients() -> None:
 
 def test_the_heatmap_weights_the_softmax_of_all_members_and_asks_for_it() -> None:
     samples = draw_samples(4)
-    fitted = Soft.fit(samples.statistics, a_task())
-    assert fitted.extras is Extra.MEMBER_SOFTMAX
+    fitted = SoftmaxWeights().fit(samples.statistics)
+    assert fitted.required_outputs is RequiredOutputs.MEMBER_SOFTMAX
     nothing = np.zeros((1, 3, 1), np.uint8)
     with pytest.raises(ValueError, match="lack the softmax of all members"):
         fitted.heatmap(MemberOutputs(nothing, np.zeros((1, 2, 1), np.float32)))
     h = fitted.heatmap(MemberOutputs(nothing, nothing, member_softmax=samples.softmax[:, None]))
     seen = samples.softmax.max(axis=0) >= FAINTEST
     np.testing.assert_allclose(h[0], np.array(fitted.coefficients[0]) @ samples.softmax * seen, atol=1e-6)
+
+
+def test_softmax_is_weighted_voxel_by_voxel():
+    softmax, coefficients = some_softmax(0, 3, 2, 4, 5), np.array([[0.5, 0.2, 0.3], [0.9, -0.4, 1.2]])
+    h = combine_softmax(softmax, coefficients)
+    assert (h.shape, h.dtype) == ((2, 4, 5), np.float32)
+    for c, x, y in np.ndindex(h.shape):
+        p = softmax[:, c, x, y].astype(float)
+        expected = 0 if max(p) < FAINTEST else min(max(coefficients[c] @ p, 0), 1)
+        assert h[c, x, y] == pytest.approx(expected, abs=1e-6)
+
+
+def test_softmax_that_fits_no_coefficients_is_refused():
+    with pytest.raises(ValueError, match=r"coefficients of shape \(1, 3\) do not fit"):
+        combine_softmax(np.zeros((2, 1, 5), np.float32), np.zeros((1, 3)))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.calibration.settings import FoldCombination
+from lib.calibration.settings import FoldAggregation
 from lib.datasets.scans import LabelledScan
 from lib.ensemble_training.baselines import DROPOUT, NETWORKS
 from lib.ensemble_training.train import train_ensemble
@@ -164,7 +164,7 @@ def test_a_baseline_knows_whom_it_has_seen_and_claims_no_dsc(
     assert set(generation.findings.folds) == set(generation.metrics["dice_by_scan"]) == names
     assert generation.metrics["dice"] == {"lesion": None}
     assert generation.calibration.coefficients == ((1.0,),)
-    assert generation.calibration.combination is FoldCombination.MEAN
+    assert generation.calibration.combination is FoldAggregation.MEAN
     assert generation.typical_volumes[0] > 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.calibration.registry import CALIBRATIONS
+from lib.calibration.platt import Platt
 from lib.datasets.scans import LabelledScan
 from lib.ensemble_training.train import train_ensemble
 from lib.errors import InputError
@@ -175,7 +175,7 @@ def test_the_heatmap_may_change_between_all_loss_weights_and_one_without_trainin
     assert copied.workspace.current() == single.id
     assert log.count() == 0
     # The statistics of all members hold those of the one: it is fitted alike.
-    fitted = CALIBRATIONS["single"].fit(copied.generation.findings.statistics, copied.task)
+    fitted = Platt().fit(copied.generation.findings.statistics)
     assert single.calibration == fitted
     back = train(copied.task, copied.scans, copied.workspace)
     assert back is not None

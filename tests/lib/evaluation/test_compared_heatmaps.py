@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lib.calibration.member_outputs import MemberOutputs
-from lib.calibration.registry import CALIBRATIONS
-from lib.calibration.settings import FoldCombination, Solver
+from lib.calibration.registry import CALIBRATORS
+from lib.calibration.settings import FoldAggregation, Solver
 from lib.evaluation.compared_heatmaps import Comparison, compare_workspace
 from lib.models.method import Method
 from lib.models.workspace import Workspace
@@ -87,8 +87,8 @@ def test_the_served_generation_alone_leaves_the_baselines_out(comparison: Compar
     [
         ({"heatmap": "soft"}, "soft"),
         ({"heatmap": "single_isotonic"}, "single_isotonic"),
-        ({"folds": FoldCombination.VOTE}, "votes_fold_vote"),
-        ({"folds": FoldCombination.VOTE, "solver": Solver.UNCONSTRAINED}, "votes_fold_vote_unconstrained"),
+        ({"folds": FoldAggregation.VOTE}, "votes_fold_vote"),
+        ({"folds": FoldAggregation.VOTE, "solver": Solver.UNCONSTRAINED}, "votes_fold_vote_unconstrained"),
     ],
 )
 def test_whatever_a_task_serves_is_the_reference(
@@ -96,8 +96,39 @@ def test_whatever_a_task_serves_is_the_reference(
 ) -> None:
     served = comparison.served
     task = served.task.model_copy(update=settings)
-    calibration = CALIBRATIONS[task.heatmap].fit(served.findings.statistics, task)
+    calibration = task.calibrator.fit(served.findings.statistics)
     other = replace(served, task=task, findings=replace(served.findings, calibration=calibration))
     monkeypatch.setattr(Workspace, "generation", lambda _: other)
     monkeypatch.setattr(Workspace, "baselines", lambda _: {})
     assert compare_workspace(Workspace(served.path.parents[1])).reference.name == name
+
+
+def test_each_calibrator_is_fitted_once_under_the_name_that_reports_know(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, fits = comparison.served, []
+    for family in CALIBRATORS.values():
+        fit = family.fit
+        monkeypatch.setattr(family, "fit", lambda self, *rest, fit=fit: fits.append(self) or fit(self, *rest))
+    monkeypatch.setattr(Workspace, "generation", lambda _: served)
+    monkeypatch.setattr(Workspace, "baselines", lambda _: {})
+    compared = compare_workspace(Workspace(served.path.parents[1])).heatmaps
+    assert list(compared) == [
+        "votes",
+        "single",
+        "single_isotonic",
+        "soft",
+        "soft_unconstrained",
+        "votes_unconstrained",
+        "votes_fold_vote",
+        "votes_fold_vote_unconstrained",
+        "vote_mean",
+        "softmax",
+    ]
+    # The served one is taken as it was published.
+    assert len(fits) == len(set(fits)) == 7
+    assert {name: compared[name].meaning for name in ("single", "votes_fold_vote_unconstrained")} == {
+        "single": "Each fold's softmax at w^DSC on a Platt curve, then the mean of the folds.",
+        "votes_fold_vote_unconstrained": "Weighted votes of the members. The folds are averaged first and vote as one. "
+        "Fitted without constraints.",
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.calibration.votes import Votes
+from lib.calibration.votes import WeightedVotes
 from lib.evaluation import evaluation_run as statistics_run
 from lib.evaluation.chosen_scans import choose_scans
 from lib.evaluation.compared_heatmaps import Comparison
@@ -103,10 +103,10 @@ def test_what_judges_an_out_of_fold_scan_is_fitted_without_it(
     assert len(others) == 3
     total = served.findings.statistics
     own = [total - served.statistics_without(scan) for scan in others]
-    expected = Votes.fit(own[0] + own[1] + own[2], served.task)
+    expected = served.task.calibrator.fit(own[0] + own[1] + own[2])
     calibrations = [part.heatmaps["votes"].calibration for part in compared]
     assert calibrations[0] == served.calibration
-    assert isinstance(calibrations[1], Votes)
+    assert isinstance(calibrations[1], WeightedVotes)
     np.testing.assert_allclose(calibrations[1].coefficients, expected.coefficients, atol=1e-9)
     assert calibrations[1] != served.calibration
     assert list(compared[1].heatmaps) == list(comparison.served_alone().heatmaps)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from monai.inferers import sliding_window_inference
 
-from lib.calibration.member_outputs import Extra
-from lib.calibration.registry import CALIBRATIONS
-from lib.calibration.settings import FoldCombination
-from lib.calibration.votes import Votes
+from lib.calibration.member_outputs import RequiredOutputs
+from lib.calibration.registry import CALIBRATORS
+from lib.calibration.settings import FoldAggregation
+from lib.calibration.votes import WeightedVotes
 from lib.ensemble_training.train import train_ensemble
 from lib.errors import DamagedGenerationError, InputError
 from lib.images.volume import Volume
@@ -146,7 +146,7 @@ def test_the_segmentation_is_the_mean_softmax_of_the_folds_at_w_dsc(
 def test_the_fold_vote_is_the_papers_heatmap(copied: Trained, scan: Volume) -> None:
     """Softmax averaged over the folds, then binarised, then combined (Eq. 3)."""
     generation = with_vote(copied)
-    assert generation.task.folds is FoldCombination.VOTE
+    assert generation.task.folds is FoldAggregation.VOTE
     prediction = Ensemble(generation, device="cpu").predict(scan)
     masks = softmaxes(generation, scan).mean(axis=0).argmax(axis=1) == 1
     combined = np.einsum("k,kxyz->xyz", generation.calibration.coefficients[0], masks)
@@ -163,9 +163,9 @@ def test_members_are_run_once_for_many_calibrations(trained: Trained, ensemble: 
     assert own.member_softmax is None
     statistics = trained.generation.findings.statistics
     calibrations = [
-        CALIBRATIONS[heatmap].fit(statistics, a_task(folds=folds))
-        for heatmap in CALIBRATIONS
-        for folds in FoldCombination
+        a_task(heatmap=heatmap, folds=folds).calibrator.fit(statistics)
+        for heatmap in CALIBRATORS
+        for folds in FoldAggregation
     ]
     all_kept = ensemble.run_members(image, calibrations)
     np.testing.assert_array_equal(all_kept.segmentations, own.segmentations)
@@ -179,7 +179,7 @@ def test_members_are_run_once_for_many_calibrations(trained: Trained, ensemble: 
     for calibration in calibrations:
         alone = ensemble.run_members(image, [calibration])
         np.testing.assert_array_equal(calibration.heatmap(alone), calibration.heatmap(all_kept))
-    (vote,) = {one for one in calibrations if one.extras is Extra.JOINT_SEGMENTATIONS}
+    (vote,) = {one for one in calibrations if one.required_outputs is RequiredOutputs.JOINT_SEGMENTATIONS}
     with pytest.raises(ValueError, match="lack joint segmentations"):
         vote.heatmap(own)
 
@@ -187,7 +187,7 @@ def test_members_are_run_once_for_many_calibrations(trained: Trained, ensemble: 
 def test_heatmaps_stay_between_0_and_1_for_any_coefficients(trained: Trained, scan: Volume) -> None:
     """The authors' unconstrained fit gives sums outside."""
     for coefficients in (((2.0, 1.5, 3.0),), ((-1.0, 0.4, -0.2),)):
-        calibration = Votes(coefficients=coefficients, combination=FoldCombination.MEAN)
+        calibration = WeightedVotes(coefficients=coefficients, combination=FoldAggregation.MEAN)
         findings = replace(trained.generation.findings, calibration=calibration)
         heatmap = Ensemble(replace(trained.generation, findings=findings), device="cpu").predict(scan).heatmap
         assert heatmap.min() >= 0

@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import nn
 
-from lib.calibration.registry import CALIBRATIONS
-from lib.calibration.settings import FoldCombination
+from lib.calibration.registry import CALIBRATORS
+from lib.calibration.settings import FoldAggregation
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics, reduce_outputs
-from lib.calibration.votes import Votes
+from lib.calibration.votes import WeightedVotes
 from lib.errors import DamagedGenerationError, InputError
 from lib.models.generation import Findings, Generation, damaged_files, find_generation, read_generation
 from lib.models.method import Method
@@ -54,7 +54,7 @@ def some_statistics() -> OutOfFoldStatistics:
 FINDINGS = Findings(
     w_dsc=(-1.0,),
     statistics=some_statistics(),
-    calibration=Votes(coefficients=((0.1, 1 / 3, 0.5),), combination=FoldCombination.MEAN),
+    calibration=WeightedVotes(coefficients=((0.1, 1 / 3, 0.5),), combination=FoldAggregation.MEAN),
     folds={"anna": 0, "bert": 1},
     typical_volumes=(123.4,),
     metrics={"dice": {"lesion": 0.8}, "left_out": {}},
@@ -118,13 +118,13 @@ def test_what_is_published_is_read_back(published: Generation) -> None:
     read.verify()
 
 
-@pytest.mark.parametrize("heatmap", CALIBRATIONS)
+@pytest.mark.parametrize("heatmap", CALIBRATORS)
 def test_every_calibration_is_read_back_as_it_was_published(publish: Publish, heatmap: str) -> None:
     task = a_task(heatmap=heatmap)
-    calibration = CALIBRATIONS[heatmap].fit(FINDINGS.statistics, task)
+    calibration = task.calibrator.fit(FINDINGS.statistics)
     published = publish(task=task, calibration=calibration)
     assert published.calibration == calibration
-    assert type(published.calibration) is CALIBRATIONS[heatmap]
+    assert type(published.calibration) is CALIBRATORS[heatmap].fitted
 
 
 def test_a_generation_of_an_older_layout_is_damage_and_not_a_traceback(published: Generation) -> None:

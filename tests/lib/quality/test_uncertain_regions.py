@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from lib.quality.uncertain_regions import HIGHEST, LOWEST, uncertain_places
+from lib.quality.uncertain_regions import HIGHEST, LOWEST, uncertain_regions
 
 SPACING = (0.5, 2.0, 3.0)
 AFFINE = np.diag([*SPACING, 1.0])
@@ -37,7 +37,7 @@ def regions_by_flooding(h: np.ndarray) -> list[set[tuple[int, ...]]]:
     arrays(np.float32, array_shapes(min_dims=3, max_dims=3, max_side=6), elements=st.sampled_from([0, 0.25, 0.75, 1]))
 )
 def test_regions_volumes_and_order_are_those_of_a_plain_search(h: np.ndarray) -> None:
-    places = uncertain_places(h[None], classes=["organ"], affine=AFFINE, limit=1000)
+    places = uncertain_regions(h[None], classes=["organ"], affine=AFFINE, limit=1000)
     voxel_volume = np.prod(SPACING)
     expected = {}
     for region in regions_by_flooding(h):
@@ -57,14 +57,14 @@ def test_regions_volumes_and_order_are_those_of_a_plain_search(h: np.ndarray) ->
 def test_a_scan_without_doubt_has_no_places() -> None:
     h = np.zeros((2, 4, 4, 4), np.float32)
     h[1, 1:3] = 1.0
-    assert uncertain_places(h, classes=["a", "b"], affine=AFFINE) == []
+    assert uncertain_regions(h, classes=["a", "b"], affine=AFFINE) == []
 
 
 def test_the_place_is_a_voxel_of_the_region_even_where_its_centre_is_outside() -> None:
     h = np.zeros((1, 5, 5, 1), np.float32)
     h[0, :, :, 0] = 0.5
     h[0, 1:4, 1:4, 0] = 1.0
-    (place,) = uncertain_places(h, classes=["ring"], affine=AFFINE)
+    (place,) = uncertain_regions(h, classes=["ring"], affine=AFFINE)
     assert h[(0, *place.voxel)] == 0.5
 
 
@@ -73,13 +73,13 @@ def test_places_of_all_classes_are_ranked_together_and_cut_off() -> None:
     h[0, 0, 0, 0] = h[0, 4:6, 0, 0] = 0.5
     h[1, 7, 2, 2] = 0.5
     h[1, 0:3, 2, 2] = 0.5
-    places = uncertain_places(h, classes=["a", "b"], affine=AFFINE)
+    places = uncertain_regions(h, classes=["a", "b"], affine=AFFINE)
     assert [(place.class_name, round(place.volume_mm3)) for place in places] == [("b", 9), ("a", 6), ("a", 3), ("b", 3)]
-    assert uncertain_places(h, classes=["a", "b"], affine=AFFINE, limit=2) == places[:2]
+    assert uncertain_regions(h, classes=["a", "b"], affine=AFFINE, limit=2) == places[:2]
 
 
 def test_one_voxel_is_a_place() -> None:
-    (place,) = uncertain_places(np.full((1, 1, 1, 1), 0.5, np.float32), classes=["a"], affine=AFFINE)
+    (place,) = uncertain_regions(np.full((1, 1, 1, 1), 0.5, np.float32), classes=["a"], affine=AFFINE)
     assert place.voxel == (0, 0, 0)
     assert place.volume_mm3 == pytest.approx(3.0)
 
@@ -87,4 +87,4 @@ def test_one_voxel_is_a_place() -> None:
 @pytest.mark.parametrize("shape", [(1, 2, 2, 2), (2, 2, 2)])
 def test_a_heatmap_that_does_not_fit_the_classes_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="heatmap: has shape"):
-        uncertain_places(np.zeros(shape, np.float32), classes=["a", "b"], affine=AFFINE)
+        uncertain_regions(np.zeros(shape, np.float32), classes=["a", "b"], affine=AFFINE)

@@ -3,8 +3,14 @@ from typing import Any
 
 import pytest
 
-from lib.calibration.settings import FoldCombination, Solver
+from lib.calibration.base import Calibrator
+from lib.calibration.isotonic import Isotonic
+from lib.calibration.platt import Platt
+from lib.calibration.settings import FoldAggregation, Solver
+from lib.calibration.soft import SoftmaxWeights
+from lib.calibration.votes import Votes
 from lib.errors import InputError
+from lib.storage.digest import digest_settings
 from lib.task.presets import PRESETS
 from lib.task.task import Modality, Task
 from lib.task.task_file import read_task, task_from
@@ -20,7 +26,7 @@ def test_what_a_task_does_not_set_is_the_papers_default() -> None:
     made = task()
     assert made.offsets == (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
     assert made.heatmap == "votes"
-    assert made.folds is FoldCombination.MEAN
+    assert made.folds is FoldAggregation.MEAN
     assert made.solver is Solver.NONNEGATIVE
     assert made.spacing == "median"
     assert made.w_dsc == "auto"
@@ -129,3 +135,49 @@ def test_a_file_without_settings_is_refused_in_one_line(tmp_path: Path, text: st
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_task(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("settings", "calibrator"),
+    [
+        ({}, Votes()),
+        ({"folds": "vote", "solver": "unconstrained"}, Votes(fold_aggregation="vote", solver="unconstrained")),
+        ({"heatmap": "soft", "folds": "vote", "solver": "unconstrained"}, SoftmaxWeights(solver="unconstrained")),
+        ({"heatmap": "single", "solver": "unconstrained"}, Platt()),
+        ({"heatmap": "single_isotonic"}, Isotonic()),
+    ],
+)
+def test_the_calibrator_has_those_settings_of_the_task_that_are_its_own(
+    settings: dict[str, str], calibrator: Calibrator
+) -> None:
+    assert task(**settings).calibrator == calibrator
+
+
+@pytest.mark.parametrize(
+    ("settings", "digest"),
+    [
+        ({}, "f30599042898e3c001cbc0725197e879162dd9a190848c1f1cd9975b97eea1ac"),
+        (
+            {"heatmap": "votes", "folds": "vote", "solver": "unconstrained"},
+            "979d3a7138efd6fb584e0d46c20f0d8595cd7540082c8ab790e9b56f06542d6f",
+        ),
+        ({"heatmap": "single"}, "624b2a0583f2c0a30d4ddceccca06007523352abbe50e769be12208bcb5bdde5"),
+        (
+            {"heatmap": "soft", "solver": "unconstrained"},
+            "a5ebab80a2381b6321e8c180cc3ed8da21ca0b29c01bf3afdce7e6da9c5df10a",
+        ),
+    ],
+)
+def test_a_task_has_the_digest_that_version_0_1_gave_it(settings: dict[str, str], digest: str) -> None:
+    """Members and generations are found by it: another digest trains everything again."""
+    given = {
+        "name": "glioma",
+        "modality": "MR",
+        "labels": {"tumour": 1, "oedema": 3},
+        "spacing": [1, 1, 2.5],
+        "w_dsc": [-0.5, 1],
+        "region": "brain",
+        "seed": 7,
+        "preset": "paper",
+    }
+    assert digest_settings(Task.model_validate(given | settings).model_dump(mode="json")) == digest

@@ -1,3 +1,5 @@
+"""Eq. 3: from votes and coefficients to probabilities, against a loop over voxels."""
+
 import itertools
 
 import numpy as np
@@ -6,10 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lib.calibration import votes as heatmap_module
-from lib.calibration.curves import map_softmax
-from lib.calibration.soft import combine_softmax
-from lib.calibration.statistics.thresholds import FAINTEST
+from lib.calibration import votes as votes_module
 from lib.calibration.votes import combine_votes
 
 
@@ -42,7 +41,7 @@ def test_heatmap_is_that_of_a_loop_over_voxels(data):
 def test_a_large_scan_in_several_chunks_is_the_weighted_sum_of_the_masks():
     generator = np.random.default_rng(0)
     grid = (71, 80, 61)
-    assert np.prod(grid) > heatmap_module._CHUNK
+    assert np.prod(grid) > votes_module._CHUNK
     segmentations = generator.integers(0, 3, (2, 7, *grid)).astype(np.uint8)
     segmentations[..., :30, :, :] = 0
     coefficients = generator.dirichlet(np.ones(8), size=2)[:, :7]
@@ -104,45 +103,3 @@ COEFFICIENTS = np.full((1, 7), 0.1)
 def test_refuses_what_does_not_fit(segmentations, coefficients, error, message):
     with pytest.raises(error, match=message):
         combine_votes(segmentations, coefficients)
-
-
-def some_softmax(seed, *shape):
-    """Softmax of which most is faint, last axis n."""
-    return np.random.default_rng(seed).beta(0.2, 0.6, shape).astype(np.float32)
-
-
-def test_softmax_is_weighted_voxel_by_voxel():
-    softmax, coefficients = some_softmax(0, 3, 2, 4, 5), np.array([[0.5, 0.2, 0.3], [0.9, -0.4, 1.2]])
-    h = combine_softmax(softmax, coefficients)
-    assert (h.shape, h.dtype) == ((2, 4, 5), np.float32)
-    for c, x, y in np.ndindex(h.shape):
-        p = softmax[:, c, x, y].astype(float)
-        expected = 0 if max(p) < FAINTEST else min(max(coefficients[c] @ p, 0), 1)
-        assert h[c, x, y] == pytest.approx(expected, abs=1e-6)
-
-
-def test_each_fold_is_put_on_the_curve_of_the_class_before_the_mean():
-    softmax = some_softmax(1, 3, 3, 4, 5)
-    h = map_softmax(softmax, [np.sqrt, np.square])
-    assert (h.shape, h.dtype) == ((2, 4, 5), np.float32)
-    for c, x, y in np.ndindex(h.shape):
-        curve = (np.sqrt, np.square)[c]
-        folds = [curve(p) if p >= FAINTEST else 0 for p in softmax[:, c + 1, x, y].astype(float)]
-        assert h[c, x, y] == pytest.approx(np.mean(folds), abs=1e-6)
-
-
-def test_thirds_of_certain_folds_sum_to_no_more_than_1():
-    certain = np.ones((3, 2, 5), np.float32)
-    assert map_softmax(certain, [np.ones_like]).max() == 1
-
-
-def test_a_class_without_curve_is_zero():
-    h = map_softmax(np.ones((2, 3, 5), np.float32), [None, np.ones_like])
-    np.testing.assert_allclose(h, [[0] * 5, [1] * 5])
-
-
-def test_softmax_that_fits_no_coefficients_or_curves_is_refused():
-    with pytest.raises(ValueError, match=r"coefficients of shape \(1, 3\) do not fit"):
-        combine_softmax(np.zeros((2, 1, 5), np.float32), np.zeros((1, 3)))
-    with pytest.raises(ValueError, match=r"1 curves need \(folds, 2, \*grid\)"):
-        map_softmax(np.zeros((2, 3, 5), np.float32), [np.sqrt])
