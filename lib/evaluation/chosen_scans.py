@@ -62,7 +62,7 @@ def choose_scans(
         )
     data_set = read_data_set(images, labels, generation.task, regions=regions)
     labelled = data_set.labelled
-    folds = generation.findings.folds
+    folds = generation.fold_of_patient
     trained = [scan for scan in labelled if scan.patient in folds]
     evaluated = tuple(scan for scan in labelled if include_trained or scan.patient not in folds)
     if not evaluated:

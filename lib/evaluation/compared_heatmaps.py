@@ -14,7 +14,7 @@ from lib.calibration.registry import CALIBRATIONS
 from lib.calibration.settings import FoldCombination, Solver
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
 from lib.models.generation import Generation
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 from lib.models.workspace import Workspace
 
 # What other settings than the usual ones add to the name of a fit, and to its meaning.
@@ -25,12 +25,6 @@ _FOLDS = {
 _SOLVERS = {
     Solver.NONNEGATIVE: ("", ""),
     Solver.UNCONSTRAINED: ("_unconstrained", " Fitted without constraints."),
-}
-
-_MEMBERS = {
-    Method.CALIBRATED: "all members",
-    Method.SEEDS: "networks that differ by their seeds",
-    Method.DROPOUT: "passes of one network with dropout",
 }
 
 
@@ -135,14 +129,14 @@ def _calibrated(generation: Generation) -> list[ComparedHeatmap]:
     for (name, family), folds, solver in product(CALIBRATIONS.items(), _FOLDS, _SOLVERS):
         fit = partial(family.fit, task=task.model_copy(update={"folds": folds, "solver": solver}))
         is_served = (name, folds, solver) == (task.heatmap, task.folds, task.solver)
-        calibration = generation.calibration if is_served else fit(generation.findings.statistics)
+        calibration = generation.calibration if is_served else fit(generation.statistics)
         heatmap = ComparedHeatmap(
             name + _FOLDS[folds][0] + _SOLVERS[solver][0],
             _meaning(calibration) + _FOLDS[folds][1] + _SOLVERS[solver][1],
             Method.CALIBRATED,
             task.fold_count * (1 if calibration.single_weight else len(task.offsets)),
             calibration.heatmap,
-            _votes_behind(calibration, task.offsets.index(0.0)),
+            _votes_behind(calibration, task.reference_index),
             calibration,
             fit,
         )
@@ -166,7 +160,7 @@ def _votes_behind(calibration: Calibration, served: int) -> Callable[[MemberOutp
 
 def _uncalibrated(generation: Generation, vote_mean: str, softmax: str) -> list[ComparedHeatmap]:
     """What ensembles are commonly taken at: the share of votes, and the mean softmax."""
-    task, members = generation.task, _MEMBERS[generation.method]
+    task, members = generation.task, generation.kind.members
     return [
         ComparedHeatmap(
             vote_mean,
@@ -179,12 +173,12 @@ def _uncalibrated(generation: Generation, vote_mean: str, softmax: str) -> list[
         ComparedHeatmap(
             softmax,
             "Mean softmax of "
-            + ("the networks that draw the prediction" if generation.method is Method.CALIBRATED else members)
+            + (members if generation.kind.is_baseline else "the networks that draw the prediction")
             + ", without calibration.",
             generation.method,
             task.fold_count,
             lambda outputs: outputs.probabilities[1:],
-            _votes_at(task.offsets.index(0.0)),
+            _votes_at(task.reference_index),
         ),
     ]
 

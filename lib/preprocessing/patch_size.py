@@ -1,6 +1,7 @@
 """Shapes of patches and windows that suit scans, spacing and network."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from monai.networks.nets.segresnet_ds import scales_for_resolution
@@ -31,6 +32,12 @@ def shape_factor(spacing: Spacing, *, stage_count: int) -> Shape:
     return x, y, z
 
 
+def shape_at(extent: tuple[float, float, float], spacing: Spacing) -> Shape:
+    """Number of voxels along each axis of a scan of this extent (centre to centre, mm) at a spacing (mm)."""
+    x, y, z = (math.floor(length / step + 0.5) + 1 for length, step in zip(extent, spacing, strict=True))
+    return x, y, z
+
+
 def patch_size(shape: Shape, *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
     """Shape of a patch that suits scans of a shape and holds at most `budget` voxels.
 
@@ -45,11 +52,18 @@ def patch_size(shape: Shape, *, spacing: Spacing, factor: Shape, budget: int) ->
         of the voxels that are possible so, the one nearest to a physical cube.
     """
     whole = [math.ceil(size / step) for size, step in zip(shape, factor, strict=True)]
-    return _fitted(whole, spacing=spacing, factor=factor, budget=budget)
+    return fit_patch(whole, spacing=spacing, factor=factor, budget=budget)
 
 
-def _fitted(whole: list[int], *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
-    """At most `whole` multiples of the factor along each axis that fit the budget: many voxels, nearly a cube."""
+def fit_patch(whole: Sequence[int], *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
+    """Choose a patch within another: many voxels, nearly a cube.
+
+    Args:
+        whole: how many multiples of the factor there are at most along each axis.
+        spacing: millimetres between voxel centres.
+        factor: the patch is a multiple of this along each axis.
+        budget: voxels, see `patch_size`.
+    """
     lengths = np.array(factor) * spacing
     if math.prod(whole) == 1:
         # Instance norm needs two voxels at the bottom of the network.
@@ -70,7 +84,18 @@ def _fitted(whole: list[int], *, spacing: Spacing, factor: Shape, budget: int) -
     return x, y, z
 
 
-def _window_size(largest: Shape, *, patch: Shape, factor: Shape) -> Shape:
+def window_size(largest: Shape, *, patch: Shape, factor: Shape) -> Shape:
+    """Shape of the window in which scans are predicted: one window for a scan that is not much larger than a patch.
+
+    Args:
+        largest: voxels of the largest scan along each axis.
+        patch: the training patch.
+        factor: the window is a multiple of this along each axis.
+
+    Returns:
+        Along each axis what covers the largest scan, where that is at most 1.5 patches; else the patch.
+    """
+
     def along(axis: int) -> int:
         covering = math.ceil(largest[axis] / factor[axis]) * factor[axis]
         return covering if covering <= _WINDOW_STRETCH * patch[axis] else patch[axis]

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lib.errors import InputError
-from lib.preprocessing.fingerprint import PERCENTILES, Fingerprint, shape_at
-from lib.preprocessing.patch_size import Shape, Spacing, _fitted, _window_size, patch_size, shape_factor
+from lib.preprocessing.fingerprint import PERCENTILES, Fingerprint
+from lib.preprocessing.patch_size import Shape, Spacing, fit_patch, patch_size, shape_at, shape_factor, window_size
 from lib.task.task import Modality, Task
 
 # Patch volume of the first three training stages as a fraction of the full patch (paper, section 3.2).
@@ -77,7 +77,7 @@ def make_plan(task: Task, fingerprint: Fingerprint) -> Plan:
         intensity=_intensity(fingerprint),
         shape_factor=factor,
         patch_size=patch,
-        window_size=_window_size(shape_at(fingerprint.largest_extent, spacing), patch=patch, factor=factor),
+        window_size=window_size(shape_at(fingerprint.largest_extent, spacing), patch=patch, factor=factor),
     )
 
 
@@ -85,7 +85,7 @@ def stage_patch_sizes(plan: Plan) -> tuple[Shape, Shape, Shape, Shape]:
     """Patch shapes of the four training stages: at most 1/4, 1/3, 1/2 and all of the voxels."""
     counts = [size // step for size, step in zip(plan.patch_size, plan.shape_factor, strict=True)]
     first, second, third = (
-        _fitted(
+        fit_patch(
             counts,
             spacing=plan.spacing,
             factor=plan.shape_factor,

@@ -8,7 +8,7 @@ from monai.data import MetaTensor
 from lib.images.volume import Volume, check_same_grid
 from lib.preprocessing.intensity import normalised
 from lib.preprocessing.plan import Plan
-from lib.preprocessing.resampling import _reoriented, _resampled, resampled_grid
+from lib.preprocessing.resampling import reorient, resample_channels, resampled_grid
 
 
 class Preprocessing:
@@ -98,22 +98,22 @@ class Preprocessing:
         oriented_shape = tuple(shape[axis] for axis in axes)
         oriented_affine = original @ nib.orientations.inv_ornt_aff(orientation, shape)
         source = like.affine.cpu().numpy().astype(np.float64)
-        resampled = _resampled(
+        resampled = resample_channels(
             channels, source, oriented_affine, oriented_shape, mode="nearest" if nearest else "bilinear"
         )
         if channels.numel():
             # Interpolation weights add up to 1 only up to rounding.
             resampled = resampled.clamp(channels.min(), channels.max())
         back = nib.orientations.ornt_transform(np.array([[0, 1], [1, 1], [2, 1]]), orientation)
-        return np.stack([_reoriented(channel, back) for channel in resampled.numpy()])
+        return np.stack([reorient(channel, back) for channel in resampled.numpy()])
 
     def _to_grid(self, array: np.ndarray, affine: np.ndarray, *, mode: str) -> MetaTensor:
         orientation = nib.io_orientation(affine)
-        oriented = _reoriented(array, orientation)
+        oriented = reorient(array, orientation)
         oriented_affine = affine @ nib.orientations.inv_ornt_aff(orientation, array.shape)
         target_affine, target_shape = resampled_grid(oriented_affine, oriented.shape, self.plan.spacing)
         channels = torch.from_numpy(oriented.astype(np.float32, copy=False))[None]
         return MetaTensor(
-            _resampled(channels, oriented_affine, target_affine, target_shape, mode=mode),
+            resample_channels(channels, oriented_affine, target_affine, target_shape, mode=mode),
             affine=torch.from_numpy(target_affine),
         )

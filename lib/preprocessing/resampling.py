@@ -42,7 +42,7 @@ def resampled_grid(
     return affine @ change, (x, y, z)
 
 
-def _resampled(
+def resample_channels(
     channels: torch.Tensor,
     source: np.ndarray,
     target: np.ndarray,
@@ -50,7 +50,18 @@ def _resampled(
     *,
     mode: str,
 ) -> torch.Tensor:
-    """Resample (C, x, y, z) from one affine to another; untouched when they are the same grid."""
+    """Resample channels from one affine to another; untouched when they are the same grid.
+
+    Args:
+        channels: shape (C, x, y, z).
+        source: (4, 4), voxel indices of the channels to millimetres.
+        target: (4, 4), likewise of the result.
+        shape: voxels of the result along each axis.
+        mode: `bilinear` or `nearest`.
+
+    Returns:
+        float32, shape (C, *shape).
+    """
     if tuple(channels.shape[1:]) == tuple(shape) and np.allclose(source, target, rtol=1e-9, atol=1e-9):
         return channels
     resample = SpatialResample(mode=mode, padding_mode="border", align_corners=False, dtype=torch.float32)
@@ -58,6 +69,7 @@ def _resampled(
     return resample(image, dst_affine=torch.from_numpy(target), spatial_size=shape).as_tensor()
 
 
-def _reoriented(array: np.ndarray, orientation: np.ndarray) -> np.ndarray:
+def reorient(array: np.ndarray, orientation: np.ndarray) -> np.ndarray:
+    """Turn the axes of an array as `nibabel.orientations.apply_orientation`, always into a new array."""
     # A copy, since an axis of one voxel may keep a negative stride, which torch refuses.
     return nib.orientations.apply_orientation(array, orientation).copy()

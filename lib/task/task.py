@@ -142,6 +142,11 @@ class Task(BaseModel):
         """Names of the foreground classes, in the order of heatmap channels."""
         return tuple(self.labels)
 
+    @property
+    def reference_index(self) -> int:
+        """Position of w^DSC among the offsets."""
+        return self.offsets.index(0.0)
+
     def patient(self, scan: str) -> str:
         """Patient that the scan of this name belongs to."""
         match = re.search(self.patient_pattern, scan) if self.patient_pattern else None

@@ -14,7 +14,8 @@ from lib.evaluation.compared_heatmaps import Comparison
 from lib.evaluation.metrics_table import COVERAGE, Collected, collect, figures_of_merit, half_widths, judged_methods
 from lib.evaluation.scan_statistics import ENTROPY
 from lib.evaluation.statistics_files import read_statistics
-from lib.models.method import Method
+from lib.metrics.dice import ABSENT_DICE
+from lib.models.kinds.method import Method
 from lib.quality.conformal import coverage_range
 from lib.simulation.corruptions import corruption_kind
 from lib.storage.atomic import write_text
@@ -100,7 +101,7 @@ def _coverage_by_chance(out_of_fold: int, scans: int) -> dict[str, float] | None
 def _cross_validated(dice_by_scan: Iterable[Sequence[float | None]]) -> list[float | None]:
     """Mean DSC of each class; a class that is in neither prediction nor label counts as found, as in the truth."""
     by_class = zip(*dice_by_scan, strict=True)
-    return [float(np.mean([1.0 if dice is None else dice for dice in found])) for found in by_class]
+    return [float(np.mean([ABSENT_DICE if dice is None else dice for dice in found])) for found in by_class]
 
 
 def _draw(

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lib.ensemble_training.baselines import DROPOUT, NETWORKS
 
 from lib.calibration.settings import FoldCombination
 from lib.datasets.scans import LabelledScan
-from lib.ensemble_training.baselines import DROPOUT, NETWORKS
 from lib.ensemble_training.train import train_ensemble
 from lib.models.ensemble import Ensemble
 from lib.models.generation import Generation
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 from lib.models.workspace import Workspace
 from lib.task.task import Task
 from tests.tiny_training import Trained, TrainingLog, a_ball_volume, a_task, record_training, tree
@@ -61,7 +61,7 @@ def test_every_network_sees_all_labelled_scans_at_w_dsc(
     assert {names for names, _ in log.stages} == {tuple(scan.name for scan in balls[:3])}
     assert {stage.loss_weight for _, stage in log.stages if stage.number == 4} == {(-1.0,)}
     assert len({stage.seed for _, stage in log.stages}) == 4 * networks
-    assert (generation.method, generation.findings.w_dsc) == (method, (-1.0,))
+    assert (generation.method, generation.w_dsc) == (method, (-1.0,))
     assert (generation.task.fold_count, generation.task.offsets) == (NETWORKS, (0.0,))
     assert generation.task.network.dropout == (DROPOUT if method is Method.DROPOUT else 0)
 
@@ -145,7 +145,7 @@ def test_w_dsc_is_that_of_the_calibrated_method_whose_members_are_reused(
     calibrated = train(task, balls[:2], workspace, Method.CALIBRATED)
     log = record_training(monkeypatch)
     baseline = train(task, balls[:2], workspace, Method.DROPOUT)
-    assert baseline.findings.w_dsc == calibrated.findings.w_dsc
+    assert baseline.w_dsc == calibrated.w_dsc
     assert log.count() == 4
 
 
@@ -161,7 +161,7 @@ def test_a_baseline_knows_whom_it_has_seen_and_claims_no_dsc(
 ) -> None:
     generation, _ = baselines[method]
     names = {scan.name for scan in balls[:3]}
-    assert set(generation.findings.folds) == set(generation.metrics["dice_by_scan"]) == names
+    assert set(generation.fold_of_patient) == set(generation.metrics["dice_by_scan"]) == names
     assert generation.metrics["dice"] == {"lesion": None}
     assert generation.calibration.coefficients == ((1.0,),)
     assert generation.calibration.combination is FoldCombination.MEAN

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lib.training.member_keys import LossWeight
 
 from lib.ensemble_training import loss_weight_search
 from lib.ensemble_training.loss_weight_search import search_w_dsc
 from lib.ensemble_training.out_of_fold import ScanEvaluation
 from lib.progress import silent
 from lib.task.task import Task
-from lib.training.member_keys import LossWeight
 from tests.tiny_training import a_task
 
 GRID = [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from lib.training.cross_validation import CrossValidation
 from monai.metrics import compute_dice
 from monai.networks.utils import one_hot
 
@@ -21,7 +22,6 @@ from lib.networks.sliding_window import predict_logits
 from lib.preprocessing.prepared_scans import PreparedScan, prepare_scan
 from lib.progress import silent
 from lib.training.checkpoints import MemberStore
-from lib.training.cross_validation import CrossValidation
 from lib.training.folds import Fold, split_folds
 from tests.tiny_training import Trained, full_disk, prepared
 
@@ -43,7 +43,7 @@ def validation(trained: Trained) -> CrossValidation:
         for scan in trained.scans
     ]
     return CrossValidation(
-        split_folds(scans, dict(generation.findings.folds), trained.task.fold_count),
+        split_folds(scans, dict(generation.fold_of_patient), trained.task.fold_count),
         task=trained.task,
         plan=generation.plan,
         store=MemberStore(workspace.members),
@@ -88,7 +88,7 @@ def test_counts_and_dice_are_those_of_members_that_did_not_see_the_scan(
     total = PatternCounts.zeros(1, 3)
     for evaluation in evaluations:
         (fold,) = [fold for fold in validation.folds if evaluation.name in [scan.name for scan in fold.validation]]
-        assert evaluation.fold == fold.number == trained.generation.findings.folds[evaluation.name]
+        assert evaluation.fold == fold.number == trained.generation.fold_of_patient[evaluation.name]
         assert evaluation.name not in [scan.name for scan in fold.training]
         (scan,) = [scan for scan in fold.validation if scan.name == evaluation.name]
         votes = segmentations(validation, fold, scan)
@@ -100,8 +100,8 @@ def test_counts_and_dice_are_those_of_members_that_did_not_see_the_scan(
             assert dice == pytest.approx([2 * both / ((member == 1).sum() + (scan.label == 1).sum())])
         total = total + evaluation.statistics.patterns
     np.testing.assert_array_equal(sum_statistics(evaluations).patterns.voxels, total.voxels)
-    np.testing.assert_array_equal(trained.generation.findings.statistics.patterns.voxels, total.voxels)
-    np.testing.assert_array_equal(trained.generation.findings.statistics.patterns.foreground, total.foreground)
+    np.testing.assert_array_equal(trained.generation.statistics.patterns.voxels, total.voxels)
+    np.testing.assert_array_equal(trained.generation.statistics.patterns.foreground, total.foreground)
     # The members do vote, and not all alike: the comparison is no comparison of zeros.
     assert (total.voxels[0] > 0).sum() >= 3
 

@@ -63,7 +63,7 @@ def relabelled(scan: LabelledScan, path: Path, value: int | None = None) -> Labe
 
 
 def in_fold(trained: Trained, fold: int) -> LabelledScan:
-    return next(scan for scan in trained.scans if trained.generation.findings.folds[scan.patient] == fold)
+    return next(scan for scan in trained.scans if trained.generation.fold_of_patient[scan.patient] == fold)
 
 
 def test_a_generation_holds_what_cross_validation_found(trained: Trained) -> None:
@@ -71,12 +71,12 @@ def test_a_generation_holds_what_cross_validation_found(trained: Trained) -> Non
     assert trained.workspace.current() == generation.id
     generation.verify()
     names = sorted(scan.name for scan in trained.scans)
-    assert sorted(metrics["dice_by_scan"]) == sorted(generation.findings.folds) == names
+    assert sorted(metrics["dice_by_scan"]) == sorted(generation.fold_of_patient) == names
     assert (metrics["scans"], metrics["left_out"]) == (6, {})
     by_scan = np.array(list(metrics["dice_by_scan"].values()))
     assert metrics["dice"]["lesion"] == pytest.approx(by_scan.mean(), abs=1e-5)
     assert metrics["dice_by_offset"]["lesion"][1] == metrics["dice"]["lesion"]
-    assert generation.findings.w_dsc == (-1.0,)
+    assert generation.w_dsc == (-1.0,)
     coefficients = np.array(generation.calibration.coefficients)
     assert coefficients.shape == (1, 3)
     assert (coefficients >= 0).all()
@@ -175,7 +175,7 @@ def test_the_heatmap_may_change_between_all_loss_weights_and_one_without_trainin
     assert copied.workspace.current() == single.id
     assert log.count() == 0
     # The statistics of all members hold those of the one: it is fitted alike.
-    fitted = CALIBRATIONS["single"].fit(copied.generation.findings.statistics, copied.task)
+    fitted = CALIBRATIONS["single"].fit(copied.generation.statistics, copied.task)
     assert single.calibration == fitted
     back = train(copied.task, copied.scans, copied.workspace)
     assert back is not None
@@ -203,7 +203,7 @@ def test_a_new_label_leaves_the_members_of_its_own_fold_untouched(
     log = record_training(monkeypatch)
     generation = train(copied.task, scans, copied.workspace)
     assert generation is not None
-    assert generation.findings.folds == copied.generation.findings.folds
+    assert generation.fold_of_patient == copied.generation.fold_of_patient
     assert log.count() == 6
     assert all(changed.name in names for names, _ in log.stages)
     for offset in range(3):
@@ -224,7 +224,7 @@ def test_a_new_scan_moves_no_other_and_trains_the_folds_that_it_is_not_in(
     log = record_training(monkeypatch)
     generation = train(copied.task, [*copied.scans, new], copied.workspace)
     assert generation is not None
-    before, after = copied.generation.findings.folds, generation.findings.folds
+    before, after = copied.generation.fold_of_patient, generation.fold_of_patient
     assert {patient: after[patient] for patient in before} == before
     assert log.count() == 6
     assert all(new.name in names for names, _ in log.stages)
@@ -242,7 +242,7 @@ def test_folds_survive_a_scan_that_leaves_and_comes_back(tmp_path: Path, balls: 
     assert first is not None
     assert without is not None
     assert again is not None
-    assert without.findings.folds.items() < first.findings.folds.items()
+    assert without.fold_of_patient.items() < first.fold_of_patient.items()
     assert again.id == first.id
 
 
@@ -275,7 +275,7 @@ def test_scans_that_cannot_be_read_are_left_out_and_named(
     for name, (_, reason) in broken.items():
         assert reason in generation.metrics["left_out"][name]
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == len(broken)
-    assert not set(broken) & set(generation.findings.folds)
+    assert not set(broken) & set(generation.fold_of_patient)
 
 
 def test_without_usable_labels_nothing_is_trained(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
@@ -320,7 +320,7 @@ def test_w_dsc_is_found_where_the_task_leaves_it_open(
     task = a_task(w_dsc="auto", training={"iterations": 8})
     generation = train(task, scans, workspace)
     assert generation is not None
-    (found,) = generation.findings.w_dsc
+    (found,) = generation.w_dsc
     searched = sorted({stage.loss_weight[0] for _, stage in log.stages if stage.number == 4})
     assert found in searched
     assert {found - 1, found + 1} & set(np.arange(-3.0, 4.0)) <= set(searched)
@@ -347,7 +347,7 @@ def test_region_masks_bound_training_counts_and_heatmap(
     ]
     # At the phantoms' own spacing no voxel is resampled.
     inside = (read_scan(phantoms[0].region).array > 0).sum()
-    assert generation.findings.statistics.patterns.voxels.sum() == inside + 48 * 48 * 20
+    assert generation.statistics.patterns.voxels.sum() == inside + 48 * 48 * 20
 
 
 def test_only_one_training_at_a_time(copied: Trained) -> None:

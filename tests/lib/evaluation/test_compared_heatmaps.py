@@ -9,7 +9,7 @@ from lib.calibration.member_outputs import MemberOutputs
 from lib.calibration.registry import CALIBRATIONS
 from lib.calibration.settings import FoldCombination, Solver
 from lib.evaluation.compared_heatmaps import Comparison, compare_workspace
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 from lib.models.workspace import Workspace
 from tests.evaluated_studies import Judged
 
@@ -96,7 +96,7 @@ def test_whatever_a_task_serves_is_the_reference(
 ) -> None:
     served = comparison.served
     task = served.task.model_copy(update=settings)
-    calibration = CALIBRATIONS[task.heatmap].fit(served.findings.statistics, task)
+    calibration = CALIBRATIONS[task.heatmap].fit(served.statistics, task)
     other = replace(served, task=task, findings=replace(served.findings, calibration=calibration))
     monkeypatch.setattr(Workspace, "generation", lambda _: other)
     monkeypatch.setattr(Workspace, "baselines", lambda _: {})

@@ -17,8 +17,9 @@ from lib.calibration.votes import Votes
 from lib.ensemble_training.train import train_ensemble
 from lib.errors import DamagedGenerationError, InputError
 from lib.images.volume import Volume
-from lib.models.ensemble import Ensemble, Prediction
+from lib.models.ensemble import Ensemble
 from lib.models.generation import Generation
+from lib.models.prediction import Prediction
 from lib.networks.devices import mixed_precision
 from lib.networks.unet import build_network
 from lib.preprocessing.plan import window_for
@@ -135,7 +136,7 @@ def test_the_segmentation_is_the_mean_softmax_of_the_folds_at_w_dsc(
     trained: Trained, ensemble: Ensemble, prediction: Prediction, scan: Volume
 ) -> None:
     outputs = softmaxes(trained.generation, scan)
-    served = trained.task.offsets.index(0.0)
+    served = trained.task.reference_index
     probabilities = inverted(trained.generation, outputs[:, served].mean(axis=0), scan)
     assert_mostly_close(prediction.segmentation, probabilities.argmax(axis=0))
     mean = ensemble.run_members(ensemble.preprocessing.scan(scan)).probabilities
@@ -161,7 +162,7 @@ def test_members_are_run_once_for_many_calibrations(trained: Trained, ensemble: 
     own = ensemble.run_members(image)
     assert own.joint_segmentations is None
     assert own.member_softmax is None
-    statistics = trained.generation.findings.statistics
+    statistics = trained.generation.statistics
     calibrations = [
         CALIBRATIONS[heatmap].fit(statistics, a_task(folds=folds))
         for heatmap in CALIBRATIONS

@@ -20,7 +20,7 @@ from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics, reduce_o
 from lib.calibration.votes import Votes
 from lib.errors import DamagedGenerationError, InputError
 from lib.models.generation import Findings, Generation, damaged_files, find_generation, read_generation
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 from lib.models.publishing import publish_generation
 from lib.models.workspace import Workspace
 from lib.storage.digest import digest_file

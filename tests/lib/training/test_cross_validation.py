@@ -9,13 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lib.training.cross_validation import CrossValidation
 
 from lib.preprocessing.plan import Plan
 from lib.preprocessing.prepared_scans import PreparedScan
 from lib.progress import Progress, silent
 from lib.task.task import Task
 from lib.training.checkpoints import MemberStore
-from lib.training.cross_validation import CrossValidation
 from lib.training.folds import split_folds
 from tests.tiny_training import a_plan, a_task, ball_scan, record_training, tree, two_folds
 
