@@ -17,7 +17,7 @@ import pytest
 from lib.calibration.registry import CALIBRATIONS
 from lib.datasets.scans import LabelledScan
 from lib.ensemble_training.train import train_ensemble
-from lib.errors import InputError
+from lib.errors import InputError, StorageError
 from lib.images.files import read_label, read_scan, write_volume
 from lib.images.volume import Volume
 from lib.models.ensemble import Ensemble
@@ -422,7 +422,7 @@ def test_a_full_disk_stops_the_training_and_leaves_the_old_generation_served(
 
 def test_a_workspace_that_cannot_be_written_to_is_refused(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="choose a workspace that is writable"):
+    with pytest.raises(StorageError, match="choose a workspace that is writable"):
         train(quick(), balls[:2], tmp_path / "file" / "workspace")
 
 

@@ -97,7 +97,7 @@ def test_whatever_a_task_serves_is_the_reference(
     served = comparison.served
     task = served.task.model_copy(update=settings)
     calibration = CALIBRATIONS[task.heatmap].fit(served.statistics, task)
-    other = replace(served, task=task, findings=replace(served.findings, calibration=calibration))
+    other = replace(served, task=task, calibration=calibration)
     monkeypatch.setattr(Workspace, "generation", lambda _: other)
     monkeypatch.setattr(Workspace, "baselines", lambda _: {})
     assert compare_workspace(Workspace(served.path.parents[1])).reference.name == name

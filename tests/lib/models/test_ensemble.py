@@ -24,6 +24,7 @@ from lib.networks.devices import mixed_precision
 from lib.networks.unet import build_network
 from lib.preprocessing.plan import window_for
 from lib.preprocessing.preprocessor import Preprocessing
+from lib.quality.estimated_dsc import estimated_dsc
 from tests.tiny_training import Trained, a_ball_volume, a_task
 
 
@@ -189,8 +190,8 @@ def test_heatmaps_stay_between_0_and_1_for_any_coefficients(trained: Trained, sc
     """The authors' unconstrained fit gives sums outside."""
     for coefficients in (((2.0, 1.5, 3.0),), ((-1.0, 0.4, -0.2),)):
         calibration = Votes(coefficients=coefficients, combination=FoldCombination.MEAN)
-        findings = replace(trained.generation.findings, calibration=calibration)
-        heatmap = Ensemble(replace(trained.generation, findings=findings), device="cpu").predict(scan).heatmap
+        generation = replace(trained.generation, calibration=calibration)
+        heatmap = Ensemble(generation, device="cpu").predict(scan).heatmap
         assert heatmap.min() >= 0
         assert heatmap.max() <= 1
 
@@ -270,3 +271,53 @@ def test_an_ensemble_serves_on_while_its_generation_is_replaced(copied: Trained,
     before = ensemble.predict(scan)
     copied.generation.path.rename(tmp_path / "elsewhere")
     np.testing.assert_array_equal(ensemble.predict(scan).heatmap, before.heatmap)
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_the_members_of_a_fold_are_those_of_the_generation(trained: Trained, fold: int) -> None:
+    (members,) = Ensemble(trained.generation, device="cpu", folds=[fold]).members
+    assert len(members) == 3
+    for offset, member in enumerate(members):
+        weights, expected = member.state_dict(), trained.generation.load_member(fold, offset)
+        assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_the_heatmaps_of_the_folds_average_to_that_of_the_whole_ensemble(trained: Trained) -> None:
+    scan, _ = a_ball_volume(7)
+    ensembles = [Ensemble(trained.generation, device="cpu", folds=folds) for folds in (None, [0], [1])]
+    heatmaps = [ensemble.predict(scan).heatmap for ensemble in ensembles]
+    np.testing.assert_allclose(np.mean(heatmaps[1:], axis=0), heatmaps[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("folds", [[2], [-1], [0, 2], []])
+def test_a_fold_that_is_not_there_is_refused(trained: Trained, folds: list[int]) -> None:
+    with pytest.raises(ValueError, match="folds 0 to 1"):
+        Ensemble(trained.generation, device="cpu", folds=folds)
+
+
+def test_a_fold_is_refused_for_damage_of_its_own_members_and_of_what_all_share(copied: Trained) -> None:
+    path = copied.generation.path / "members" / "fold_1_offset_0.pt"
+    path.unlink()
+    Ensemble(copied.generation, device="cpu", folds=[0])
+    for folds in ([1], None):
+        with pytest.raises(DamagedGenerationError, match=r"fold_1_offset_0\.pt: is missing"):
+            Ensemble(copied.generation, device="cpu", folds=folds)
+    (copied.generation.path / "statistics.npz").unlink()
+    with pytest.raises(DamagedGenerationError, match=r"statistics\.npz: is missing"):
+        Ensemble(copied.generation, device="cpu", folds=[0])
+
+
+def test_a_prediction_knows_the_scans_grid_and_what_its_quality_is_judged_by(
+    trained: Trained, prediction: Prediction, scan: Volume
+) -> None:
+    generation = trained.generation
+    assert (prediction.generation, prediction.classes) == (generation.id, ("lesion",))
+    assert prediction.typical_volumes == generation.typical_volumes
+    np.testing.assert_array_equal(prediction.affine, scan.affine)
+    (expected,) = estimated_dsc(
+        prediction.heatmap,
+        prediction.segmentation,
+        voxel_volume=scan.voxel_volume,
+        typical_volumes=generation.typical_volumes,
+    )
+    assert prediction.estimated_dsc == {"lesion": expected}

@@ -1,10 +1,11 @@
 import threading
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from lib.errors import DamagedGenerationError, InputError, NotTrainedError
+from lib.errors import BusyError, DamagedGenerationError, InputError, NotTrainedError, StorageError
 from lib.models.workspace import Workspace
 from tests.tiny_training import Trained, full_disk, tree
 
@@ -31,7 +32,7 @@ def test_a_current_generation_that_is_gone_is_named(copied: Trained) -> None:
 def test_a_generation_is_made_current_in_one_step(copied: Trained, tmp_path: Path) -> None:
     """Whoever reads meanwhile gets the old or the new one."""
     workspace, ids = copied.workspace, set()
-    others = [type(copied.generation)(**vars(copied.generation) | {"id": name * 200}) for name in "ab"]
+    others = [replace(copied.generation, id=name * 200) for name in "ab"]
     workspace.make_current(others[0])
     ended = threading.Event()
 
@@ -50,7 +51,7 @@ def test_a_generation_is_made_current_in_one_step(copied: Trained, tmp_path: Pat
 
 def test_a_full_disk_leaves_the_old_generation_current(copied: Trained) -> None:
     before = tree(copied.workspace.root)
-    other = type(copied.generation)(**vars(copied.generation) | {"id": "x" * 50})
+    other = replace(copied.generation, id="x" * 50)
     with full_disk(10), pytest.raises(InputError, match="free some space"):
         copied.workspace.make_current(other)
     assert tree(copied.workspace.root) == before
@@ -66,7 +67,7 @@ def test_folds_are_kept_for_their_number_of_folds(tmp_path: Path) -> None:
 
 def test_one_training_at_a_time(tmp_path: Path) -> None:
     first, second = Workspace(tmp_path), Workspace(tmp_path)
-    refused = pytest.raises(InputError, match="another training is running here")
+    refused = pytest.raises(BusyError, match="another training is running here")
     with first.training_lock(), refused, second.training_lock():
         pass
     with second.training_lock():
@@ -85,7 +86,7 @@ def test_a_workspace_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     workspace = Workspace(tmp_path / "file" / "workspace")
     with (
-        pytest.raises(InputError, match=r"cannot be written .*; choose a workspace that is writable"),
+        pytest.raises(StorageError, match=r"cannot be written .*; choose a workspace that is writable"),
         workspace.training_lock(),
     ):
         pass

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lib.ensemble_training.baselines import DROPOUT, NETWORKS
 
 from lib.calibration.settings import FoldCombination
 from lib.datasets.scans import LabelledScan
 from lib.ensemble_training.train import train_ensemble
 from lib.models.ensemble import Ensemble
 from lib.models.generation import Generation
+from lib.models.kinds.baseline import NETWORKS
+from lib.models.kinds.mc_dropout import DROPOUT
 from lib.models.kinds.method import Method
+from lib.models.kinds.registry import KINDS
 from lib.models.workspace import Workspace
 from lib.task.task import Task
 from tests.tiny_training import Trained, TrainingLog, a_ball_volume, a_task, record_training, tree
@@ -22,7 +24,7 @@ BASELINES = [Method.SEEDS, Method.DROPOUT]
 
 def train(task: Task, scans: tuple[LabelledScan, ...], workspace: Workspace | Path, method: Method) -> Generation:
     workspace = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
-    generation = train_ensemble(task, scans, workspace, method=method, device="cpu")
+    generation = train_ensemble(task, scans, workspace, kind=KINDS[method], device="cpu")
     assert generation is not None
     return generation
 
