@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lib.training.member_keys import LossWeight
 
 from lib.ensemble_training.loss_weight_search import search_w_dsc
+from lib.training.loss import LossWeight
 
 GRID = [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]
 

@@ -17,6 +17,7 @@ from lib.ensemble_training.out_of_fold import ScanEvaluation, evaluate_out_of_fo
 from lib.networks.sliding_window import predict_logits
 from lib.preprocessing.prepared_scans import PreparedScan, prepare_scan
 from lib.progress import Progress, silent
+from lib.training.checkpoints import CheckpointStore
 from lib.training.folds import Fold, split_folds
 from lib.training.member_job import MemberJob, member_jobs
 from lib.training.members import load_member

@@ -17,7 +17,7 @@ import pytest
 from lib.calibration.registry import CALIBRATIONS
 from lib.datasets.scans import LabelledScan
 from lib.ensemble_training.train import train_ensemble
-from lib.errors import InputError, StorageError
+from lib.errors import BusyError, InputError, StorageError
 from lib.images.files import read_label, read_scan, write_volume
 from lib.images.volume import Volume
 from lib.models.ensemble import Ensemble
@@ -351,7 +351,7 @@ def test_region_masks_bound_training_counts_and_heatmap(
 
 
 def test_only_one_training_at_a_time(copied: Trained) -> None:
-    with copied.workspace.training_lock(), pytest.raises(InputError, match="another training is running here"):
+    with copied.workspace.training_lock(), pytest.raises(BusyError, match="another training is running here"):
         train(copied.task, copied.scans, Workspace(copied.workspace.root))
     assert train(copied.task, copied.scans, copied.workspace) is not None
 
@@ -373,7 +373,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(
             assert time.monotonic() < deadline
             time.sleep(0.02)
         # While it trains, no other may.
-        with pytest.raises(InputError, match="another training is running here"):
+        with pytest.raises(BusyError, match="another training is running here"):
             train(trained.task, trained.scans, workspace)
     finally:
         os.kill(process.pid, signal.SIGKILL)

@@ -133,7 +133,7 @@ def test_statistics_are_read_when_they_are_asked_for_and_once(published: Generat
     assert read_generation(published.path).calibration == read.calibration
     assert early.statistics.patterns.voxels.any()
     with pytest.raises(DamagedGenerationError, match=r"statistics\.npz: cannot be read .*; train again"):
-        read.statistics
+        _ = read.statistics
     with pytest.raises(DamagedGenerationError, match=r"statistics\.npz: cannot be read"):
         read.statistics_without("a scan that was not trained on")
 

@@ -130,7 +130,7 @@ def test_an_interrupted_baseline_goes_on(
     log = record_training(monkeypatch)
     workspace = Workspace(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        train_ensemble(quick(), balls[:3], workspace, method=Method.SEEDS, device="cpu", progress=interrupt)
+        train_ensemble(quick(), balls[:3], workspace, kind=KINDS[Method.SEEDS], device="cpu", progress=interrupt)
     kept = len(list(workspace.members.glob("[!.]*.pt")))
     assert 0 < kept < 28
     assert not workspace.generations.exists()
