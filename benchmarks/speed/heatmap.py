@@ -1,6 +1,6 @@
 """Heatmap of one scan with all members, against a plain loop of the same members.
 
-    python benchmarks/heatmap_speed.py --workspace demo/studies/.calibrated_ensemble --images demo/studies
+    python -m benchmarks.speed.heatmap --workspace demo/studies/.calibrated_ensemble --images demo/studies
 
 The loop is what one would write first: each member by itself through MONAI's sliding window, in
 float32, once with windows of the training patch and once with the windows that the ensemble uses.

@@ -59,9 +59,15 @@ class Ensemble:
             scan: on any grid.
             region: mask on the grid of the scan; outside it both results are 0. A task without a region takes
                 no notice of it.
+
+        Raises:
+            MemoryError: the scan needs more memory than the device has free.
         """
         image = self.preprocessing.scan(scan)
-        outputs = self.run_members(image)
+        try:
+            outputs = self.run_members(image)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from error
         return self.prediction(outputs, image, scan, region)
 
     def prediction(

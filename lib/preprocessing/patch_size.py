@@ -1,7 +1,6 @@
 """Shapes of patches and windows that suit scans, spacing and network."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from monai.networks.nets.segresnet_ds import scales_for_resolution
@@ -52,17 +51,17 @@ def patch_size(shape: Shape, *, spacing: Spacing, factor: Shape, budget: int) ->
         of the voxels that are possible so, the one nearest to a physical cube.
     """
     whole = [math.ceil(size / step) for size, step in zip(shape, factor, strict=True)]
-    return fit_patch(whole, spacing=spacing, factor=factor, budget=budget)
+    return fit_to_budget(whole, spacing=spacing, factor=factor, budget=budget)
 
 
-def fit_patch(whole: Sequence[int], *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
-    """Choose a patch within another: many voxels, nearly a cube.
+def fit_to_budget(whole: list[int], *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
+    """At most `whole` multiples of the factor along each axis that fit the budget: many voxels, nearly a cube.
 
     Args:
-        whole: how many multiples of the factor there are at most along each axis.
+        whole: multiples of the factor along each axis, each at least 1.
         spacing: millimetres between voxel centres.
-        factor: the patch is a multiple of this along each axis.
-        budget: voxels, see `patch_size`.
+        factor: the result is a multiple of this along each axis.
+        budget: voxels; exceeded only where even the smallest patch that the network takes does.
     """
     lengths = np.array(factor) * spacing
     if math.prod(whole) == 1:
@@ -85,15 +84,12 @@ def fit_patch(whole: Sequence[int], *, spacing: Spacing, factor: Shape, budget: 
 
 
 def window_size(largest: Shape, *, patch: Shape, factor: Shape) -> Shape:
-    """Shape of the window in which scans are predicted: one window for a scan that is not much larger than a patch.
+    """Shape of the window in which scans are predicted: the largest scan's where it is little longer than the patch.
 
     Args:
-        largest: voxels of the largest scan along each axis.
-        patch: the training patch.
+        largest: shape of the largest labelled scan, in voxels of the network's resolution.
+        patch: that the network is trained on.
         factor: the window is a multiple of this along each axis.
-
-    Returns:
-        Along each axis what covers the largest scan, where that is at most 1.5 patches; else the patch.
     """
 
     def along(axis: int) -> int:

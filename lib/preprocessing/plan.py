@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lib.errors import InputError
 from lib.preprocessing.fingerprint import PERCENTILES, Fingerprint
-from lib.preprocessing.patch_size import Shape, Spacing, fit_patch, patch_size, shape_at, shape_factor, window_size
+from lib.preprocessing.patch_size import Shape, Spacing, fit_to_budget, patch_size, shape_at, shape_factor, window_size
 from lib.task.task import Modality, Task
 
 # Patch volume of the first three training stages as a fraction of the full patch (paper, section 3.2).
@@ -85,7 +85,7 @@ def stage_patch_sizes(plan: Plan) -> tuple[Shape, Shape, Shape, Shape]:
     """Patch shapes of the four training stages: at most 1/4, 1/3, 1/2 and all of the voxels."""
     counts = [size // step for size, step in zip(plan.patch_size, plan.shape_factor, strict=True)]
     first, second, third = (
-        fit_patch(
+        fit_to_budget(
             counts,
             spacing=plan.spacing,
             factor=plan.shape_factor,

@@ -8,7 +8,7 @@ from monai.data import MetaTensor
 from lib.images.volume import Volume, check_same_grid
 from lib.preprocessing.intensity import normalised
 from lib.preprocessing.plan import Plan
-from lib.preprocessing.resampling import reorient, resample_channels, resampled_grid
+from lib.preprocessing.resampling import reorient, resample, resampled_grid
 
 
 class Preprocessing:
@@ -98,7 +98,7 @@ class Preprocessing:
         oriented_shape = tuple(shape[axis] for axis in axes)
         oriented_affine = original @ nib.orientations.inv_ornt_aff(orientation, shape)
         source = like.affine.cpu().numpy().astype(np.float64)
-        resampled = resample_channels(
+        resampled = resample(
             channels, source, oriented_affine, oriented_shape, mode="nearest" if nearest else "bilinear"
         )
         if channels.numel():
@@ -114,6 +114,6 @@ class Preprocessing:
         target_affine, target_shape = resampled_grid(oriented_affine, oriented.shape, self.plan.spacing)
         channels = torch.from_numpy(oriented.astype(np.float32, copy=False))[None]
         return MetaTensor(
-            resample_channels(channels, oriented_affine, target_affine, target_shape, mode=mode),
+            resample(channels, oriented_affine, target_affine, target_shape, mode=mode),
             affine=torch.from_numpy(target_affine),
         )

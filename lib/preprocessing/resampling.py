@@ -42,7 +42,7 @@ def resampled_grid(
     return affine @ change, (x, y, z)
 
 
-def resample_channels(
+def resample(
     channels: torch.Tensor,
     source: np.ndarray,
     target: np.ndarray,
@@ -50,17 +50,14 @@ def resample_channels(
     *,
     mode: str,
 ) -> torch.Tensor:
-    """Resample channels from one affine to another; untouched when they are the same grid.
+    """Resample channels from one grid to another; untouched when they are the same.
 
     Args:
-        channels: shape (C, x, y, z).
-        source: (4, 4), voxel indices of the channels to millimetres.
-        target: (4, 4), likewise of the result.
-        shape: voxels of the result along each axis.
-        mode: `bilinear` or `nearest`.
-
-    Returns:
-        float32, shape (C, *shape).
+        channels: (C, x, y, z).
+        source: (4, 4), their voxel indices to millimetres.
+        target: (4, 4), that of the result.
+        shape: voxels of the result along each axis; outside of the source its border is repeated.
+        mode: of interpolation, "bilinear" or "nearest".
     """
     if tuple(channels.shape[1:]) == tuple(shape) and np.allclose(source, target, rtol=1e-9, atol=1e-9):
         return channels
@@ -70,6 +67,11 @@ def resample_channels(
 
 
 def reorient(array: np.ndarray, orientation: np.ndarray) -> np.ndarray:
-    """Turn the axes of an array as `nibabel.orientations.apply_orientation`, always into a new array."""
+    """Axes of an array swapped and turned.
+
+    Args:
+        array: (x, y, z).
+        orientation: (3, 2), for each axis the one it becomes and 1 or -1, as nibabel has it.
+    """
     # A copy, since an axis of one voxel may keep a negative stride, which torch refuses.
     return nib.orientations.apply_orientation(array, orientation).copy()

@@ -7,22 +7,32 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lib.calibration.registry import CALIBRATIONS
 from lib.datasets.scans import LabelledScan
+from lib.ensemble_training import training_run
+from lib.ensemble_training.generation_keys import generation_keys
+from lib.ensemble_training.labelled_set import prepare_labelled_set
 from lib.ensemble_training.train import train_ensemble
 from lib.errors import BusyError, InputError, StorageError
+from lib.executors.executor import Work
+from lib.executors.local import InProcess
 from lib.images.files import read_label, read_scan, write_volume
 from lib.images.volume import Volume
 from lib.models.ensemble import Ensemble
 from lib.models.generation import Generation
+from lib.models.kinds.registry import CALIBRATED
+from lib.models.publishing import publish
 from lib.models.workspace import Workspace
+from lib.progress import silent
 from lib.simulation.phantoms import PhantomFiles
 from lib.task.task import Task
 from tests.tiny_training import Trained, a_ball_volume, a_task, full_disk, labelled, record_training, tree
@@ -131,6 +141,59 @@ def test_a_repeated_training_changes_nothing(copied: Trained, monkeypatch: pytes
     assert again.id == copied.generation.id
     assert log.count() == 0
     assert tree(copied.workspace.root) == before
+
+
+def test_the_folder_of_a_workspace_is_enough(copied: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = record_training(monkeypatch)
+    generation = train_ensemble(copied.task, copied.scans, str(copied.workspace.root), device="cpu")
+    assert generation is not None
+    assert (generation.id, log.count()) == (copied.generation.id, 0)
+
+
+def test_members_are_trained_by_the_executor_that_is_given(
+    tmp_path: Path, balls: tuple[LabelledScan, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Recorded(InProcess):
+        def run(self, works: Sequence[Work]) -> Iterator[Any]:
+            ran.append([work.after for work in works])
+            return super().run(works)
+
+    ran: list[list[int | None]] = []
+    generation = train_ensemble(quick(), balls[:2], tmp_path, executor=Recorded(), device="cpu")
+    assert generation is not None
+    # Three members of either fold, of which the first trains what they share.
+    assert ran == [[None, 0, 0, None, 3, 3]]
+
+
+def test_a_result_can_be_looked_at_before_it_is_published(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
+    workspace, task = Workspace(tmp_path), quick()
+    labelled_set = prepare_labelled_set(task, balls[:2], workspace, silent)
+    result = training_run.train(
+        task,
+        labelled_set,
+        generation_keys(task, CALIBRATED.name, labelled_set),
+        workspace,
+        kind=CALIBRATED,
+        offsets=None,
+        executor=InProcess(),
+        device=torch.device("cpu"),
+        progress=silent,
+    )
+    assert result is not None
+    assert 0 <= result.metrics["dice"]["lesion"] <= 1
+    assert all(path.is_file() for paths in result.members for path in paths)
+    assert not workspace.generations.exists()
+    generation = publish(result, workspace)
+    assert workspace.current() is None
+    assert (generation.key, generation.metrics, generation.calibration) == (
+        result.key,
+        result.metrics,
+        result.calibration,
+    )
+    # The one call finds it and serves it.
+    again = train_ensemble(task, balls[:2], workspace, device="cpu")
+    assert again is not None
+    assert workspace.current() == again.id == generation.id
 
 
 @pytest.mark.parametrize("change", [{"folds": "vote"}, {"solver": "unconstrained"}, {"heatmap": "soft"}])

@@ -1,3 +1,4 @@
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +7,8 @@ from threading import Thread
 import pytest
 
 from lib.errors import BusyError, DamagedGenerationError, InputError, NotTrainedError, StorageError
+from lib.models import workspace as workspace_module
+from lib.models.generation import read_generation
 from lib.models.workspace import Workspace
 from tests.tiny_training import Trained, full_disk, tree
 
@@ -55,6 +58,22 @@ def test_a_full_disk_leaves_the_old_generation_current(copied: Trained) -> None:
     with full_disk(10), pytest.raises(InputError, match="free some space"):
         copied.workspace.make_current(other)
     assert tree(copied.workspace.root) == before
+
+
+def test_looking_for_baselines_reads_no_generation_whose_manifest_says_that_it_is_none(
+    copied: Trained, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a year of nights there are hundreds."""
+    generations = copied.workspace.generations
+    for number in range(3):
+        other = generations / f"2020010{number + 1}T000000-00000000"
+        shutil.copytree(copied.generation.path, other)
+        (other / "plan.json").write_text("{")
+    read: list[Path] = []
+    monkeypatch.setattr(workspace_module, "read_generation", lambda path: read.append(path) or read_generation(path))
+    assert copied.workspace.baselines() == {}
+    assert read == [copied.generation.path]
+    assert caplog.records == []
 
 
 def test_folds_are_kept_for_their_number_of_folds(tmp_path: Path) -> None:
