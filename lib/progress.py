@@ -19,3 +19,30 @@ class Progress(Protocol):
 
 def silent(stage: str, done: int, total: int, /, **figures: float) -> None:
     """Report nothing."""
+
+
+class JointProgress:
+    """Progress of parts as that of the whole, whatever their order.
+
+    Args:
+        progress: told of the whole.
+        done: steps that were finished before.
+        total: steps of the whole, those before included.
+    """
+
+    def __init__(self, progress: Progress, *, done: int, total: int):
+        self._progress = progress
+        self._done = done
+        self._total = total
+
+    def part(self) -> Progress:
+        """Give a new part something to report to."""
+        before = 0
+
+        def report(stage: str, done: int, _total: int, /, **figures: float) -> None:
+            nonlocal before
+            self._done += done - before
+            before = done
+            self._progress(stage, self._done, self._total, **figures)
+
+        return report

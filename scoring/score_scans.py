@@ -2,21 +2,19 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 from sqlalchemy import Engine
 
 from lib.errors import InputError, UnreachableError
 from lib.images.files import read_scan
 from lib.images.region import read_region
 from lib.images.volume import Volume
+from lib.models.prediction import Prediction
 from lib.progress import Progress, silent
-from lib.quality.estimated_dsc import estimated_dsc
-from lib.task.task import Task
 from scoring.database.score_records import is_done, names_done, record_failure, record_score
 
 logger = logging.getLogger(__name__)
@@ -41,32 +39,12 @@ class ScorableScan(Protocol):
         """Region mask outside which nothing is predicted, if the scan has one."""
 
 
-class ScoredPrediction(Protocol):
-    """What is predicted for a scan, on its own grid."""
-
-    @property
-    def segmentation(self) -> np.ndarray:
-        """Shape (x, y, z), class indices."""
-
-    @property
-    def heatmap(self) -> np.ndarray:
-        """Shape (C, x, y, z), probabilities."""
-
-
 class ScoringGeneration(Protocol):
     """What a scoring run needs to know of a generation (`lib.models.generation.Generation` has it)."""
 
     @property
     def id(self) -> str:
         """Name that scores are stored under."""
-
-    @property
-    def task(self) -> Task:
-        """Settings, of which the classes matter here."""
-
-    @property
-    def typical_volumes(self) -> Sequence[float]:
-        """Cubic millimetres of each class in a scan that holds it, 0 when unknown."""
 
 
 class Predictor(Protocol):
@@ -76,11 +54,11 @@ class Predictor(Protocol):
     def generation(self) -> ScoringGeneration:
         """The generation that predicts."""
 
-    def predict(self, scan: Volume, region: Volume | None = None, /) -> ScoredPrediction:
+    def predict(self, scan: Volume, region: Volume | None = None, /) -> Prediction:
         """Predict one scan."""
 
 
-PredictionListener = Callable[[str, ScoredPrediction], None]
+PredictionListener = Callable[[str, Prediction], None]
 """Called with the name of a scan and what was predicted for it."""
 
 
@@ -171,20 +149,13 @@ def score_scans(
     )
 
 
-def _estimate(ensemble: Predictor, scan: ScorableScan, on_prediction: PredictionListener | None) -> dict[str, float]:
+def _estimate(ensemble: Predictor, scan: ScorableScan, on_prediction: PredictionListener | None) -> Mapping[str, float]:
     volume = read_scan(_path(scan.image))
     region = read_region(_path(scan.region), volume) if scan.region is not None else None
     prediction = ensemble.predict(volume, region)
     if on_prediction is not None:
         on_prediction(scan.name, prediction)
-    generation = ensemble.generation
-    estimates = estimated_dsc(
-        prediction.heatmap,
-        prediction.segmentation,
-        voxel_volume=volume.voxel_volume,
-        typical_volumes=generation.typical_volumes,
-    )
-    return dict(zip(generation.task.classes, estimates, strict=True))
+    return prediction.estimated_dsc
 
 
 def _path(path: Path | Callable[[], Path]) -> Path:

@@ -163,15 +163,15 @@ def full_disk(size: int = 4096) -> Iterator[None]:
 
 def record_training(monkeypatch: pytest.MonkeyPatch) -> TrainingLog:
     """Log every stage that is trained from now on, and train it."""
-    from lib.training import cross_validation
+    from lib.training import members
 
-    log, train_stage = TrainingLog(), cross_validation.train_stage
+    log, train_stage = TrainingLog(), members.train_stage
 
     def logged(network: Any, scans: Sequence[PreparedScan], stage: Stage, **others: Any) -> None:
         log.stages.append((tuple(scan.name for scan in scans), stage))
         train_stage(network, scans, stage, **others)
 
-    monkeypatch.setattr(cross_validation, "train_stage", logged)
+    monkeypatch.setattr(members, "train_stage", logged)
     return log
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apps.calibrated_ensemble.terminal.exit_status import exit_status
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 
 if TYPE_CHECKING:
     from apps.calibrated_ensemble.commands.choice import Choice

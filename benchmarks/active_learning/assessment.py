@@ -7,10 +7,10 @@ import numpy as np
 from benchmarks.active_learning.encoder_features import run_with_features
 from lib.datasets.scans import LabelledScan, read_labelled_scan
 from lib.images.volume import Volume
-from lib.metrics.dice import dice_per_class
+from lib.metrics.dice import dice_beside_estimate
 from lib.models.ensemble import Ensemble
+from lib.models.prediction import Prediction
 from lib.quality.disagreement import mean_entropy
-from lib.quality.estimated_dsc import class_volumes, estimated_dsc
 from lib.task.labels import class_indices
 
 
@@ -39,21 +39,15 @@ def assess_scan(ensemble: Ensemble, scan: LabelledScan) -> Assessment:
     Raises:
         InputError: a file cannot be used.
     """
-    generation, preprocessing = ensemble.generation, ensemble.preprocessing
     volume, truth = _read(ensemble, scan)
-    image = preprocessing.scan(volume)
+    image = ensemble.preprocessing.scan(volume)
     outputs, features = run_with_features(ensemble, image)
-    heatmap = np.clip(preprocessing.invert(generation.calibration.heatmap(outputs), like=image), 0.0, 1.0)
-    segmentation = preprocessing.invert(outputs.probabilities, like=image).argmax(axis=0).astype(np.uint8)
-    voxel_volume = volume.voxel_volume
-    classes = len(generation.task.classes)
+    prediction = ensemble.prediction(outputs, image, volume)
     return Assessment(
-        estimated_dsc=estimated_dsc(
-            heatmap, segmentation, voxel_volume=voxel_volume, typical_volumes=generation.typical_volumes
-        ),
-        true_dsc=_dsc(segmentation, truth, classes),
+        estimated_dsc=tuple(prediction.estimated_dsc.values()),
+        true_dsc=_dsc(prediction, truth),
         entropy=float(mean_entropy(outputs.probabilities[1:]).mean()),
-        volume=sum(class_volumes(truth, class_count=classes, voxel_volume=voxel_volume)),
+        volume=np.count_nonzero(truth) * volume.voxel_volume,
         features=features,
     )
 
@@ -65,7 +59,7 @@ def true_dsc(ensemble: Ensemble, scan: LabelledScan) -> tuple[float, ...]:
         InputError: a file cannot be used.
     """
     volume, truth = _read(ensemble, scan)
-    return _dsc(ensemble.predict(volume).segmentation, truth, len(ensemble.generation.task.classes))
+    return _dsc(ensemble.predict(volume), truth)
 
 
 def _read(ensemble: Ensemble, scan: LabelledScan) -> tuple[Volume, np.ndarray]:
@@ -74,6 +68,6 @@ def _read(ensemble: Ensemble, scan: LabelledScan) -> tuple[Volume, np.ndarray]:
     return volume, class_indices(label.array, task)
 
 
-def _dsc(segmentation: np.ndarray, truth: np.ndarray, classes: int) -> tuple[float, ...]:
-    # Estimates count a class that is in neither as found.
-    return tuple(np.nan_to_num(dice_per_class(segmentation, truth, class_count=classes), nan=1.0).tolist())
+def _dsc(prediction: Prediction, truth: np.ndarray) -> tuple[float, ...]:
+    found = dice_beside_estimate(prediction.segmentation, truth, class_count=len(prediction.classes))
+    return tuple(found.tolist())

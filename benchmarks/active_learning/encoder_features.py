@@ -22,9 +22,11 @@ def run_with_features(ensemble: Ensemble, image: MetaTensor) -> tuple[MemberOutp
         The outputs; and the features, float32 (D,): the deepest ones of each encoder, mean over the
         windows of the scan, those of one fold after those of the other.
     """
-    notes = [_Notes() for _ in ensemble.served_members]
+    reference = ensemble.generation.task.reference_index
+    networks = [members[reference] for members in ensemble.members]
+    notes = [_Notes() for _ in networks]
     with ExitStack() as hooks:
-        for network, seen in zip(ensemble.served_members, notes, strict=True):
+        for network, seen in zip(networks, notes, strict=True):
             hooks.callback(network.encoder.register_forward_hook(seen).remove)
         outputs = ensemble.run_members(image)
     # The windows in which a member predicts suit scans of any size.

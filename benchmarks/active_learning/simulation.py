@@ -111,7 +111,7 @@ class Simulation:
                         strategy=strategy,
                         number=number,
                         labelled=labelled,
-                        folds=dict(ensemble.generation.findings.folds),
+                        folds=dict(ensemble.generation.fold_of_patient),
                         test_dsc=test_dsc,
                         candidates=dict(choice.candidates),
                         chosen=choice.chosen,

@@ -17,7 +17,7 @@ from lib.errors import InputError
 from lib.evaluation.compared_heatmaps import Comparison, compare_workspace
 from lib.evaluation.evaluation import EvaluatedScan, judge
 from lib.evaluation.evaluation_run import ScanJob, StatisticsRun
-from lib.models.method import Method
+from lib.models.kinds.registry import CALIBRATED, KINDS
 from lib.models.workspace import Workspace
 from lib.simulation.phantoms import write_phantoms
 from lib.task.task import Task
@@ -85,9 +85,9 @@ def run_experiment(
     parts = choose_parts(read_data_set(source / "imagesTr", source / "labelsTr", task).labelled, experiment)
     workspace = Workspace(folder / "workspace")
     # In cross-validation a baseline, which is trained on all scans, has none that could judge it.
-    for method in Method if parts.test else (Method.CALIBRATED,):
-        with show_progress(f"{experiment.name}: training, {method.value}") as progress:
-            train_ensemble(task, parts.labelled, workspace, method=method, device=device, progress=progress)
+    for kind in KINDS.values() if parts.test else (CALIBRATED,):
+        with show_progress(f"{experiment.name}: training, {kind.name}") as progress:
+            train_ensemble(task, parts.labelled, workspace, kind=kind, device=device, progress=progress)
     comparison = compare_workspace(workspace)
     if not parts.test:
         comparison = comparison.served_alone()
@@ -109,7 +109,7 @@ def _judge(
     show_progress: ShowProgress,
     device: str,
 ) -> dict[str, Any]:
-    folds = comparison.served.findings.folds
+    folds = comparison.served.fold_of_patient
     by_fold = sorted(parts.labelled, key=lambda scan: (folds[scan.patient], scan.name))
     judged = [ScanJob(scan, corrupted=corrupted) for scan in parts.test] or [
         ScanJob(scan, fold=folds[scan.patient], corrupted=corrupted) for scan in by_fold

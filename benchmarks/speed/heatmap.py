@@ -1,6 +1,6 @@
 """Heatmap of one scan with all members, against a plain loop of the same members.
 
-    python benchmarks/heatmap_speed.py --workspace demo/studies/.calibrated_ensemble --images demo/studies
+    python -m benchmarks.speed.heatmap --workspace demo/studies/.calibrated_ensemble --images demo/studies
 
 The loop is what one would write first: each member by itself through MONAI's sliding window, in
 float32, once with windows of the training patch and once with the windows that the ensemble uses.
@@ -20,12 +20,12 @@ from rich.table import Table
 from lib.calibration.member_outputs import MemberOutputs
 from lib.images.files import SUFFIXES, read_scan
 from lib.images.volume import Volume
-from lib.models.ensemble import Ensemble, Prediction
+from lib.models.ensemble import Ensemble
+from lib.models.prediction import Prediction
 from lib.models.workspace import Workspace
 from lib.networks.unet import build_network
 from lib.preprocessing.patch_size import Shape
 from lib.preprocessing.plan import window_for
-from lib.quality.estimated_dsc import estimated_dsc
 
 
 class PlainLoop:
@@ -61,14 +61,21 @@ class PlainLoop:
         mean = by_fold.mean(axis=0)
         outputs = MemberOutputs(
             by_fold.argmax(axis=2).astype(np.uint8),
-            by_fold[:, task.offsets.index(0.0)],
+            by_fold[:, task.reference_index],
             joint_segmentations=mean.argmax(axis=1).astype(np.uint8),
             member_softmax=mean[:, 1:],
         )
         heatmap = generation.calibration.heatmap(outputs)
         invert = self._ensemble.preprocessing.invert
         served = invert(outputs.probabilities, like=image)
-        return Prediction(served.argmax(axis=0).astype(np.uint8), invert(heatmap, like=image))
+        return Prediction(
+            segmentation=served.argmax(axis=0).astype(np.uint8),
+            heatmap=invert(heatmap, like=image),
+            affine=scan.affine,
+            generation=generation.id,
+            classes=task.classes,
+            typical_volumes=generation.typical_volumes,
+        )
 
 
 def main() -> None:
@@ -96,7 +103,7 @@ def main() -> None:
             # The first scan warms up.
             if number:
                 seconds[way].append(time.perf_counter() - start)
-                estimates[way].append(_estimate(prediction, scan, ensemble))
+                estimates[way].append(tuple(prediction.estimated_dsc.values()))
     members = task.fold_count * len(task.offsets)
     table = Table(title=f"{len(scans)} scans, {members} members, {torch.get_num_threads()} threads")
     for column in ("way", "s a scan (median)", "times as fast (median)", "largest difference of the estimated DSC"):
@@ -111,15 +118,6 @@ def main() -> None:
             f"{100 * difference:.2f} points",
         )
     Console(width=120).print(table)
-
-
-def _estimate(prediction: Prediction, scan: Volume, ensemble: Ensemble) -> tuple[float, ...]:
-    return estimated_dsc(
-        prediction.heatmap,
-        prediction.segmentation,
-        voxel_volume=scan.voxel_volume,
-        typical_volumes=ensemble.generation.typical_volumes,
-    )
 
 
 if __name__ == "__main__":

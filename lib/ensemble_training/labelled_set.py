@@ -6,47 +6,44 @@ from dataclasses import dataclass
 
 from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan
 from lib.errors import InputError
+from lib.images.region import inside_region
 from lib.images.volume import Volume
 from lib.models.workspace import Workspace
-from lib.preprocessing.fingerprint import Fingerprint, fingerprint_scan
+from lib.preprocessing.fingerprint import Fingerprint, ScanFingerprint, fingerprint_scan
 from lib.preprocessing.plan import Plan, make_plan
-from lib.preprocessing.prepared_scans import PreparedScan, prepare_scan
+from lib.preprocessing.prepared_scans import PreparedScan, prepare_scan, remove_unused_scans
 from lib.progress import Progress
-from lib.storage.digest import digest_settings
 from lib.task.task import Task
-from lib.training.folds import assign_folds
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LabelState:
+class LabelledSet:
     """The labelled scans, and what follows from them alone.
 
     Attributes:
         plan: preprocessing.
         typical_volumes: mean volume of each class in mm3, over the scans that hold it.
         scans: those that can be used.
-        folds: patient to fold.
+        fold_of_patient: fold in which each patient's scans are held out.
         left_out: name of a scan that cannot be used to the reason.
     """
 
     plan: Plan
     typical_volumes: tuple[float, ...]
     scans: tuple[PreparedScan, ...]
-    folds: Mapping[str, int]
+    fold_of_patient: Mapping[str, int]
     left_out: Mapping[str, str]
 
-    def labels_digest(self, task: Task) -> str:
-        """Digest of the scans, their labels and regions, and the task's classes."""
-        scans = sorted([scan.name, scan.digest] for scan in self.scans)
-        return digest_settings({"scans": scans, "classes": list(task.labels.items()), "region": task.region})
 
+def prepare_labelled_set(
+    task: Task, scans: Sequence[LabelledScan], workspace: Workspace, progress: Progress
+) -> LabelledSet:
+    """Read, fingerprint, plan and prepare the labelled scans; folds and prepared scans are kept in the workspace.
 
-def read_label_state(task: Task, scans: Sequence[LabelledScan], workspace: Workspace, progress: Progress) -> LabelState:
-    """Read, fingerprint, plan and prepare the labelled scans.
-
-    A scan that cannot be read is left out, with a warning.
+    A scan that cannot be read is left out, with a warning. Prepared scans of other labels or another plan are
+    removed from the workspace.
 
     Args:
         task: settings.
@@ -61,7 +58,9 @@ def read_label_state(task: Task, scans: Sequence[LabelledScan], workspace: Works
         raise InputError(
             "no scan has a label yet; label some, or put labels named like their scans into labels/final of the studies"
         )
-    fingerprints, digests, left_out = [], {}, {}
+    left_out: dict[str, str] = {}
+    digests: dict[LabelledScan, str] = {}
+    fingerprints: list[ScanFingerprint] = []
     for number, scan in enumerate(scans, 1):
         try:
             image, label, region = read_labelled_scan(scan, task)
@@ -72,7 +71,7 @@ def read_label_state(task: Task, scans: Sequence[LabelledScan], workspace: Works
         else:
             if task.region and region is None:
                 logger.warning("%s: has no region mask labels/%s; it is used whole", scan.name, task.region)
-            inside = label.array if region is None else label.array * region.array
+            inside = inside_region(label.array, None if region is None else region.array)
             fingerprints.append(fingerprint_scan(image, Volume(inside, label.affine), task))
             digests[scan] = digest
         progress("reading", number, 2 * len(scans))
@@ -82,10 +81,8 @@ def read_label_state(task: Task, scans: Sequence[LabelledScan], workspace: Works
         )
     fingerprint = Fingerprint.merge(fingerprints, task)
     plan = make_plan(task, fingerprint)
-    previous = workspace.read_folds(task.fold_count)
     patients = sorted({scan.patient for scan in digests})
-    folds = assign_folds(patients, fold_count=task.fold_count, previous=previous, seed=task.seed)
-    workspace.write_folds(previous | folds, task.fold_count)
+    folds = workspace.assign_folds(patients, fold_count=task.fold_count, seed=task.seed)
     prepared = []
     for number, (scan, digest) in enumerate(digests.items(), 1):
         try:
@@ -101,7 +98,8 @@ def read_label_state(task: Task, scans: Sequence[LabelledScan], workspace: Works
     folds = {patient: fold for patient, fold in folds.items() if patient in kept}
     if len(set(folds.values())) < task.fold_count:
         raise InputError(f"labels: changed while they were read ({next(iter(left_out.values()))}); train again")
-    return LabelState(plan, fingerprint.typical_volumes, tuple(prepared), folds, left_out)
+    remove_unused_scans(workspace.prepared_scans, prepared)
+    return LabelledSet(plan, fingerprint.typical_volumes, tuple(prepared), folds, left_out)
 
 
 def _changed(scan: LabelledScan, digest: str) -> bool:

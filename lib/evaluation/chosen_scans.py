@@ -87,7 +87,7 @@ def divide_scans(
     Raises:
         InputError: nothing is left to evaluate.
     """
-    folds = generation.findings.folds
+    folds = generation.fold_of_patient
     trained = [scan for scan in labelled if scan.patient in folds]
     evaluated = tuple(scan for scan in labelled if include_trained or scan.patient not in folds)
     if not evaluated:

@@ -15,19 +15,13 @@ from lib.calibration.registry import CALIBRATORS
 from lib.calibration.settings import FoldAggregation, Solver
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
 from lib.models.generation import Generation
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 from lib.models.workspace import Workspace
 
 # What other settings than the usual ones add to the name of a fit, and to its meaning.
 _UNUSUAL: dict[StrEnum, tuple[str, str]] = {
     FoldAggregation.VOTE: ("_fold_vote", " The folds are averaged first and vote as one."),
     Solver.UNCONSTRAINED: ("_unconstrained", " Fitted without constraints."),
-}
-
-_MEMBERS = {
-    Method.CALIBRATED: "all members",
-    Method.SEEDS: "networks that differ by their seeds",
-    Method.DROPOUT: "passes of one network with dropout",
 }
 
 
@@ -131,7 +125,7 @@ def _calibrated(generation: Generation) -> list[ComparedHeatmap]:
     heatmaps: list[ComparedHeatmap] = []
     for name, calibrator in all_calibrators():
         is_served = calibrator == task.calibrator
-        calibration = generation.calibration if is_served else calibrator.fit(generation.findings.statistics)
+        calibration = generation.calibration if is_served else calibrator.fit(generation.statistics)
         unusual = [_UNUSUAL[value] for _, value in calibrator if value in _UNUSUAL]
         heatmap = ComparedHeatmap(
             "".join([name, *(suffix for suffix, _ in unusual)]),
@@ -139,7 +133,7 @@ def _calibrated(generation: Generation) -> list[ComparedHeatmap]:
             Method.CALIBRATED,
             task.fold_count * (len(task.offsets) if calibrator.needs_all_offsets else 1),
             calibration.heatmap,
-            _votes_behind(calibration, None if calibrator.needs_all_offsets else task.offsets.index(0.0)),
+            _votes_behind(calibration, None if calibrator.needs_all_offsets else task.reference_index),
             calibration,
             calibrator,
         )
@@ -175,7 +169,7 @@ def _votes_behind(calibration: Calibration, only: int | None) -> Callable[[Membe
 
 def _uncalibrated(generation: Generation, vote_mean: str, softmax: str) -> list[ComparedHeatmap]:
     """What ensembles are commonly taken at: the share of votes, and the mean softmax."""
-    task, members = generation.task, _MEMBERS[generation.method]
+    task, members = generation.task, generation.kind.members
     return [
         ComparedHeatmap(
             vote_mean,
@@ -188,12 +182,12 @@ def _uncalibrated(generation: Generation, vote_mean: str, softmax: str) -> list[
         ComparedHeatmap(
             softmax,
             "Mean softmax of "
-            + ("the networks that draw the prediction" if generation.method is Method.CALIBRATED else members)
+            + (members if generation.kind.is_baseline else "the networks that draw the prediction")
             + ", without calibration.",
             generation.method,
             task.fold_count,
             lambda outputs: outputs.probabilities[1:],
-            _votes_at(task.offsets.index(0.0)),
+            _votes_at(task.reference_index),
         ),
     ]
 

@@ -8,9 +8,10 @@ from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled
 from lib.evaluation.compared_heatmaps import Comparison
 from lib.evaluation.scan_statistics import Truth, reduce_scan
 from lib.evaluation.statistics_files import LAYOUT, write_statistics
+from lib.images.region import inside_region
 from lib.images.volume import Volume
-from lib.models.ensemble import Ensemble, single_fold
-from lib.models.method import Method
+from lib.models.ensemble import Ensemble
+from lib.models.kinds.method import Method
 from lib.progress import Progress
 from lib.simulation.corruptions import corrupt
 from lib.storage.digest import digest_settings
@@ -73,17 +74,15 @@ class StatisticsRun:
 
     def _load(self, fold: int | None) -> dict[Method, Ensemble]:
         if fold is not None:
-            return {Method.CALIBRATED: Ensemble(single_fold(self._comparison.served, fold), device=self._device)}
+            served = self._comparison.served
+            return {served.method: Ensemble(served, device=self._device, folds=[fold])}
         return {
             method: Ensemble(generation, device=self._device)
             for method, generation in self._comparison.generations.items()
         }
 
-    def _part(self, fold: int | None) -> Comparison:
-        return self._comparison if fold is None else self._comparison.served_alone()
-
     def _key(self, job: ScanJob) -> str:
-        part = self._part(job.fold)
+        part = self._comparison if job.fold is None else self._comparison.served_alone()
         return digest_settings(
             {
                 "layout": LAYOUT,
@@ -106,5 +105,5 @@ def _read_truth(job: ScanJob, task: Task) -> Truth:
     if job.corrupted:
         corrupted = corrupt(scan, classes, region, name=job.scan.name, modality=task.modality)
         scan, classes, region = corrupted.scan, corrupted.label, corrupted.region
-    inside = classes.array if region is None else classes.array * (region.array > 0)
+    inside = inside_region(classes.array, None if region is None else region.array)
     return Truth(scan, inside, region)

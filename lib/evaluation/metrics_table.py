@@ -12,7 +12,7 @@ from lib.evaluation.scan_statistics import ENTROPY, INTERSECTION, INTERSECTION_T
 from lib.metrics.bootstrap import figure, resample_scans, scan_weights
 from lib.metrics.calibration_error import calibration_errors, equal_mass_curve, parzen_curve
 from lib.metrics.estimate_errors import error_measures, rank_measures
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 from lib.quality.conformal import conformal_half_width
 
 COVERAGE = 0.9

@@ -10,10 +10,12 @@ import numpy as np
 from lib.calibration.member_outputs import MemberOutputs
 from lib.calibration.statistics.probability_counts import ReliabilityCounts, count_probabilities
 from lib.evaluation.compared_heatmaps import ComparedHeatmap, Comparison, all_votes
+from lib.images.region import inside_region
 from lib.images.volume import Volume
-from lib.metrics.dice import dice_per_class
+from lib.metrics.dice import dice_beside_estimate
 from lib.models.ensemble import Ensemble
-from lib.models.method import Method
+from lib.models.kinds.method import Method
+from lib.models.prediction import any_class
 from lib.quality.disagreement import mean_entropy, mean_pairwise_dice
 from lib.quality.estimated_dsc import estimated_dsc
 
@@ -124,9 +126,9 @@ def reduce_scan(ensembles: Mapping[Method, Ensemble], comparison: Comparison, tr
     cut: _AxialCut | None = None
     for method, ensemble in ensembles.items():
         run = _run_members(ensemble, comparison.made_by(method), truth)
-        dice = dice_per_class(run.segmentation, truth.label, class_count=classes)
-        true_dsc[method] = np.nan_to_num(dice, nan=1.0)
-        if method is Method.CALIBRATED:
+        true_dsc[method] = dice_beside_estimate(run.segmentation, truth.label, class_count=classes)
+        is_served = method is comparison.served.method
+        if is_served:
             voted = run.back(_union(all_votes(run.outputs), classes), nearest=True) > 0
             served = run.segmentation
             estimates |= _disagreement(run.outputs, classes)
@@ -143,13 +145,13 @@ def reduce_scan(ensembles: Mapping[Method, Ensemble], comparison: Comparison, tr
             )
             votes[name] = counted[compared.votes]
             judged = {name: run.segmentation}
-            if method is not Method.CALIBRATED:
+            if not is_served:
                 judged[name + ON_SERVED] = served
             for estimate, segmentation in judged.items():
                 estimates[estimate] = np.array(
                     estimated_dsc(heatmap, segmentation, voxel_volume=voxel_volume, typical_volumes=typical_volumes)
                 )
-            foreground = np.minimum(heatmap.sum(axis=0), 1)
+            foreground = any_class(heatmap)
             cut = cut or _AxialCut(foreground, truth.scan.affine)
             slices[name] = cut(foreground)
     assert cut is not None  # the served heatmap is always compared
@@ -178,18 +180,18 @@ class _AxialCut:
 
 
 def _run_members(ensemble: Ensemble, heatmaps: Sequence[ComparedHeatmap], truth: Truth) -> _Run:
-    preprocessing, task = ensemble.preprocessing, ensemble.generation.task
+    preprocessing = ensemble.preprocessing
     start = time.perf_counter()
     image = preprocessing.scan(truth.scan)
     prepared = time.perf_counter() - start
     outputs = ensemble.run_members(image, [one.calibration for one in heatmaps if one.calibration is not None])
-    network = (time.perf_counter() - start - prepared) / (task.fold_count * len(task.offsets))
-    inside = np.True_ if truth.region is None else truth.region.array > 0
+    network = (time.perf_counter() - start - prepared) / sum(map(len, ensemble.members))
+    mask = None if truth.region is None else truth.region.array
 
     def back(channels: np.ndarray, *, nearest: bool = False) -> np.ndarray:
-        return preprocessing.invert(channels, like=image, nearest=nearest) * inside
+        return inside_region(preprocessing.invert(channels, like=image, nearest=nearest), mask)
 
-    segmentation = preprocessing.invert(outputs.probabilities, like=image).argmax(axis=0).astype(np.uint8) * inside
+    segmentation = inside_region(ensemble.segment(outputs, image), mask)
     return _Run(outputs, segmentation, back, prepared, network)
 
 

@@ -1,6 +1,5 @@
 """Statistics of scans in files, so that no scan is predicted twice."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 from lib.calibration.statistics.probability_counts import ReliabilityCounts
 from lib.evaluation.scan_statistics import ScanStatistics, ShownSlice
 from lib.images.volume import Volume
-from lib.storage.atomic import atomic_path
+from lib.storage.arrays import read_arrays, write_arrays
 
 LAYOUT = 2
 """Changes with what a file holds, and how it comes about."""
@@ -32,17 +31,16 @@ def write_statistics(path: Path, statistics: ScanStatistics) -> None:
     arrays |= {"shown/scan": shown.scan.array, "shown/affine": shown.scan.affine}
     arrays |= {"shown/segmentation": shown.segmentation, "shown/label": shown.label}
     arrays |= _in_folder("heatmaps", shown.heatmaps)
-    # Written in one go, since a zip file that meets a full disk complains once more when it is discarded.
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    write_arrays(path, arrays)
 
 
 def read_statistics(path: Path) -> ScanStatistics:
-    """Read what `write_statistics` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = dict(stored)
+    """Read what `write_statistics` wrote.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    arrays = read_arrays(path)
     reliability = {
         name: tuple(
             _counts(arrays[f"reliability/{name}/{number}"], float(error)) for number, error in enumerate(errors)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from lib.images.files import read_scan
 from lib.images.volume import Volume, check_same_grid
 
@@ -15,3 +17,13 @@ def read_region(path: Path, scan: Volume) -> Volume:
     mask = read_scan(path)
     check_same_grid(mask, scan, where=str(path))
     return Volume(mask.array > 0, mask.affine)
+
+
+def inside_region(array: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Give an array with 0 outside a mask; the array itself where there is no mask.
+
+    Args:
+        array: shape (*channels, x, y, z).
+        mask: shape (x, y, z); every value above 0 is inside.
+    """
+    return array if mask is None else array * (mask > 0)

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
 from functools import reduce
 from operator import or_
 
@@ -13,85 +12,90 @@ from monai.networks.nets import SegResNetDS
 
 from lib.calibration.base import Calibration
 from lib.calibration.member_outputs import MemberOutputs, RequiredOutputs
+from lib.images.region import inside_region
 from lib.images.volume import Volume
 from lib.models.generation import Generation
-from lib.models.method import Method
+from lib.models.prediction import Prediction
 from lib.networks.core_threads import single_core_threads
 from lib.networks.cpu_convolutions import use_onednn
 from lib.networks.devices import choose_device
-from lib.networks.dropout import fix_dropout
 from lib.networks.sliding_window import predict_logits
 from lib.networks.unet import build_network
 from lib.preprocessing.preprocessor import Preprocessing
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What the ensemble says of one scan, on the scan's own grid.
-
-    Attributes:
-        segmentation: class indices, uint8 (x, y, z), 0 background; what the annotator is shown.
-        heatmap: probability of each class, float32 (C, x, y, z), 0..1.
-    """
-
-    segmentation: np.ndarray
-    heatmap: np.ndarray
-
-
 class Ensemble:
-    """All members of a generation and its calibration, in memory.
+    """Members of a generation and its calibration, in memory.
 
     Args:
-        generation: published generation; its files are compared with the manifest first.
+        generation: published generation; the files of what is loaded are compared with the manifest first.
         device: see `lib.networks.devices.choose_device`.
+        folds: numbers of the folds whose members predict; all of them when None.
 
     Raises:
         InputError: no such device.
         DamagedGenerationError: the generation's files are not as published.
+        ValueError: no such fold, or none at all.
     """
 
-    def __init__(self, generation: Generation, *, device: str = "auto"):
-        generation.verify()
-        self.generation = generation
-        self._device = choose_device(device)
-        self.preprocessing = Preprocessing(generation.plan)
+    def __init__(self, generation: Generation, *, device: str = "auto", folds: Sequence[int] | None = None):
         task = generation.task
-        # One member a core is faster than one member on all cores (benchmarks/heatmap_speed.py).
+        chosen = list(range(task.fold_count)) if folds is None else list(folds)
+        if not chosen or not set(chosen) <= set(range(task.fold_count)):
+            raise ValueError(f"folds {chosen}: the generation has folds 0 to {task.fold_count - 1}")
+        generation.verify(folds)
+        self.generation = generation
+        self.preprocessing = Preprocessing(generation.plan)
+        self._device = choose_device(device)
+        # One member a core is faster than one member on all cores (benchmarks/speed/heatmap.py).
         self._threads = single_core_threads() if self._device.type == "cpu" else None
-        self._members = [
-            [self._load(fold, offset) for offset in range(len(task.offsets))] for fold in range(task.fold_count)
-        ]
-
-    @property
-    def served_members(self) -> list[SegResNetDS]:
-        """The networks at w^DSC, one per fold."""
-        served = self.generation.task.offsets.index(0.0)
-        return [members[served] for members in self._members]
+        self.members = [[self._load(fold, number) for number in range(len(task.offsets))] for fold in chosen]
+        """Networks, `[fold][offset]`."""
 
     def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:
         """Segment a scan and map its probabilities.
 
         Args:
             scan: on any grid.
-            region: mask on the grid of the scan; outside it both results are 0.
+            region: mask on the grid of the scan; outside it both results are 0. A task without a region takes
+                no notice of it.
 
         Raises:
             MemoryError: the scan needs more memory than the device has free.
         """
-        task = self.generation.task
         image = self.preprocessing.scan(scan)
         try:
             outputs = self.run_members(image)
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from error
-        heatmap = self.generation.calibration.heatmap(outputs)
-        heatmap = np.clip(self.preprocessing.invert(heatmap, like=image), 0.0, 1.0)
-        probabilities = self.preprocessing.invert(outputs.probabilities, like=image)
-        segmentation = probabilities.argmax(axis=0).astype(np.uint8)
-        if region is not None and task.region is not None:
-            segmentation *= region.array > 0
-            heatmap *= region.array > 0
-        return Prediction(segmentation, heatmap)
+        return self.prediction(outputs, image, scan, region)
+
+    def prediction(
+        self, outputs: MemberOutputs, image: MetaTensor, scan: Volume, region: Volume | None = None
+    ) -> Prediction:
+        """Bring what the members made of a scan onto its grid.
+
+        Args:
+            outputs: from `run_members`, for the generation's own calibration.
+            image: the scan after `preprocessing`.
+            scan: as it was.
+            region: see `predict`.
+        """
+        generation = self.generation
+        mask = None if region is None or generation.task.region is None else region.array
+        heatmap = self.preprocessing.invert(generation.calibration.heatmap(outputs), like=image)
+        return Prediction(
+            segmentation=inside_region(self.segment(outputs, image), mask),
+            heatmap=inside_region(np.clip(heatmap, 0.0, 1.0), mask),
+            affine=scan.affine,
+            generation=generation.id,
+            classes=generation.task.classes,
+            typical_volumes=generation.typical_volumes,
+        )
+
+    def segment(self, outputs: MemberOutputs, image: MetaTensor) -> np.ndarray:
+        """Give the class of the largest mean softmax at w^DSC, class indices, uint8 (x, y, z) on the scan's grid."""
+        return self.preprocessing.invert(outputs.probabilities, like=image).argmax(axis=0).astype(np.uint8)
 
     def run_members(self, image: MetaTensor, calibrations: Sequence[Calibration] | None = None) -> MemberOutputs:
         """Run all members over a scan that went through `preprocessing`.
@@ -103,18 +107,18 @@ class Ensemble:
         wanted = [self.generation.calibration] if calibrations is None else calibrations
         required = reduce(or_, (calibration.required_outputs for calibration in wanted), RequiredOutputs.NONE)
         tensor = torch.as_tensor(image.array).to(self._device)
-        offsets = self.generation.task.offsets
-        by_offset = [[members[number] for members in self._members] for number in range(len(offsets))]
+        by_offset = list(zip(*self.members, strict=True))
+        reference = self.generation.task.reference_index
         outputs = self._run(tensor, [member for members in by_offset for member in members])
         segmentations, joint_segmentations, member_softmax = [], [], []
-        for offset, members in zip(offsets, by_offset, strict=True):
+        for number, members in enumerate(by_offset):
             by_fold, kept = [], []
             for softmax in itertools.islice(outputs, len(members)):
                 by_fold.append(_class_indices(softmax))
-                if offset == 0.0 or required:
+                if number == reference or required:
                     kept.append(softmax)
             segmentations.append(np.stack(by_fold))
-            if offset == 0.0:
+            if number == reference:
                 served = torch.stack(kept).cpu().numpy()
             if required:
                 mean = torch.stack(kept).mean(dim=0)
@@ -137,14 +141,11 @@ class Ensemble:
 
         return self._threads.map(softmax, members) if self._threads else map(softmax, members)
 
-    def _load(self, fold: int, offset: int) -> SegResNetDS:
-        generation = self.generation
-        network = build_network(
-            generation.task.network, class_count=len(generation.task.labels), spacing=generation.plan.spacing
-        )
-        network.load_state_dict(generation.load_member(fold, offset))
-        if generation.method is Method.DROPOUT:
-            fix_dropout(network, generation.task.network.dropout, seed=fold)
+    def _load(self, fold: int, offset_index: int) -> SegResNetDS:
+        generation, settings = self.generation, self.generation.task.network
+        network = build_network(settings, class_count=len(generation.task.labels), spacing=generation.plan.spacing)
+        network.load_state_dict(generation.load_member(fold, offset_index))
+        generation.kind.finish_network(network, dropout=settings.dropout, fold=fold)
         use_onednn(network, self._device)
         return network.to(self._device).eval()
 
@@ -152,37 +153,3 @@ class Ensemble:
 def _class_indices(softmax: torch.Tensor) -> np.ndarray:
     """Give the class with the largest softmax, uint8 (x, y, z), of softmax (C + 1, x, y, z)."""
     return softmax.argmax(dim=0).to(torch.uint8).cpu().numpy()
-
-
-@dataclass(frozen=True)
-class SingleFold(Generation):
-    """A generation of one fold; `lib.models.ensemble.Ensemble` predicts with its members alone.
-
-    Attributes:
-        fold: number of the fold in the whole generation.
-    """
-
-    fold: int
-
-    def load_member(self, fold: int, offset: int) -> dict[str, torch.Tensor]:
-        """Weights of a member, see `Generation.load_member`; `fold` is 0, the only one there is."""
-        if fold != 0:
-            raise ValueError(f"fold {fold}: a single fold has only fold 0")
-        return super().load_member(self.fold, offset)
-
-
-def single_fold(generation: Generation, fold: int) -> SingleFold:
-    """Give one fold of a generation.
-
-    Args:
-        generation: published, with all its folds.
-        fold: 0..fold_count - 1.
-
-    Raises:
-        ValueError: there is no such fold.
-    """
-    if not 0 <= fold < generation.task.fold_count:
-        raise ValueError(f"fold {fold}: the generation has folds 0 to {generation.task.fold_count - 1}")
-    values = {field.name: getattr(generation, field.name) for field in fields(Generation)}
-    values["task"] = generation.task.model_copy(update={"fold_count": 1})
-    return SingleFold(**values, fold=fold)

@@ -1,103 +1,85 @@
 """Writing a generation, whole or not at all."""
 
-import io
-import json
 import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from lib.models.generation import (
-    _MANIFEST,
-    _STATISTICS,
-    Findings,
-    Generation,
-    _member_name,
-    _statistics_name,
-    read_generation,
+from lib.models.generation import Generation, read_generation
+from lib.models.generation_folder import (
+    CALIBRATION,
+    EVALUATIONS,
+    FOLDS,
+    MANIFEST,
+    MEMBERS,
+    METRICS,
+    PLAN,
+    STATISTICS,
+    TASK,
+    evaluation_name,
+    generation_id,
+    member_name,
+    write_json,
 )
-from lib.models.method import Method
-from lib.preprocessing.plan import Plan
+from lib.models.training_result import TrainingResult
+from lib.models.workspace import Workspace
+from lib.storage.arrays import pack_arrays
 from lib.storage.atomic import atomic_folder
 from lib.storage.digest import digest_file
-from lib.task.task import Task
+from lib.version import PACKAGE, package_version
+
+_PACKAGES = (PACKAGE, "torch", "monai", "numpy", "scipy")
 
 
-def publish_generation(
-    folder: Path,
-    *,
-    key: str,
-    method: Method,
-    labels_digest: str,
-    task: Task,
-    plan: Plan,
-    findings: Findings,
-    members: Sequence[Sequence[Path]],
-    evaluations: Mapping[str, Path],
-) -> Generation:
-    """Write a generation into `folder`, whole or not at all.
+def publish(result: TrainingResult, workspace: Workspace) -> Generation:
+    """Write what a training made as a generation; what is served stays, see `Workspace.make_current`.
 
     Args:
-        folder: where generations are kept.
-        key: digest of what the generation depends on.
-        method: how its networks were made to differ.
-        labels_digest: digest of the labelled scans and their classes.
-        task: its settings.
-        plan: its preprocessing.
-        findings: what training and cross-validation found.
-        members: weight files, `members[fold][offset]`; linked where the file system can, else copied.
-        evaluations: file of each labelled scan's part of the statistics, by its name; empty for a baseline.
+        result: members are linked where the file system can, else copied.
+        workspace: where generations are kept.
 
     Raises:
         InputError: the folder cannot be written to, or the disk is full.
     """
     now = datetime.now(UTC)
-    generation = f"{now:%Y%m%dT%H%M%S}-{key[:8]}"
-    with atomic_folder(folder / generation) as temporary:
-        (temporary / "members").mkdir()
-        for fold, paths in enumerate(members):
-            for offset, path in enumerate(paths):
-                _link(path, temporary / _member_name(fold, offset))
-        (temporary / "out_of_fold").mkdir()
-        for scan, path in evaluations.items():
-            shutil.copyfile(path, temporary / _statistics_name(scan))
-        _write_json(temporary / "task.json", task.model_dump(mode="json"))
-        _write_json(temporary / "plan.json", plan.model_dump(mode="json"))
-        _write_json(
-            temporary / "calibration.json",
+    name = generation_id(f"{now:%Y%m%dT%H%M%S}", result.key)
+    with atomic_folder(workspace.generations / name) as temporary:
+        for folder in (MEMBERS, EVALUATIONS):
+            (temporary / folder).mkdir()
+        for fold, paths in enumerate(result.members):
+            for number, path in enumerate(paths):
+                _link(path, temporary / member_name(fold, number))
+        for scan, path in result.evaluations.items():
+            shutil.copyfile(path, temporary / evaluation_name(scan))
+        write_json(temporary / TASK, result.task.model_dump(mode="json"))
+        write_json(temporary / PLAN, result.plan.model_dump(mode="json"))
+        write_json(
+            temporary / CALIBRATION,
             {
-                "w_dsc": findings.w_dsc,
-                "offsets": task.offsets,
-                "heatmap": task.heatmap,
-                "fitted": findings.calibration.model_dump(mode="json"),
-                "typical_volumes": findings.typical_volumes,
+                "w_dsc": result.w_dsc,
+                "offsets": result.task.offsets,
+                "heatmap": result.task.heatmap,
+                "fitted": result.calibration.model_dump(mode="json"),
+                "typical_volumes": result.typical_volumes,
             },
         )
-        _write_json(temporary / "folds.json", dict(findings.folds))
-        _write_json(temporary / "metrics.json", dict(findings.metrics))
-        # Written in one go, since a zip file that meets a full disk complains once more when it is discarded.
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **findings.statistics.to_arrays())
-        (temporary / _STATISTICS).write_bytes(buffer.getbuffer())
-        files = sorted(path for path in temporary.rglob("*") if path.is_file())
+        write_json(temporary / FOLDS, dict(result.fold_of_patient))
+        write_json(temporary / METRICS, dict(result.metrics))
+        (temporary / STATISTICS).write_bytes(pack_arrays(result.statistics.to_arrays()))
+        published = sorted(path for path in temporary.rglob("*") if path.is_file())
         manifest = {
-            "id": generation,
-            "key": key,
-            "method": method,
-            "labels_digest": labels_digest,
+            "id": name,
+            "key": result.key,
+            "method": result.method,
+            "labels_digest": result.labels_digest,
             "created": now.isoformat(timespec="seconds"),
-            "seed": task.seed,
-            "versions": _versions(),
-            "files": {path.relative_to(temporary).as_posix(): digest_file(path) for path in files},
+            "seed": result.task.seed,
+            "versions": {"python": platform.python_version()} | {one: package_version(one) for one in _PACKAGES},
+            "files": {path.relative_to(temporary).as_posix(): digest_file(path) for path in published},
         }
-        _write_json(temporary / _MANIFEST, manifest)
-    return read_generation(folder / generation)
+        write_json(temporary / MANIFEST, manifest)
+    return read_generation(workspace.generations / name)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -105,20 +87,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def _versions() -> dict[str, str]:
-    packages = ("calibrated-ensemble", "torch", "monai", "numpy", "scipy")
-    return {"python": platform.python_version()} | {package: _version(package) for package in packages}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        # The server finds the app's checkout by its path, whether or not it is installed.
-        return "not installed"
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, allow_nan=False), encoding="utf-8")

@@ -2,19 +2,20 @@
 
 import json
 import logging
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from os import PathLike
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
 
 from lib.errors import DamagedGenerationError, InputError, NotTrainedError
 from lib.models.generation import Generation, read_generation
-from lib.models.method import Method
+from lib.models.generation_folder import read_manifest
+from lib.models.kinds.method import Method
+from lib.models.kinds.registry import KINDS
 from lib.storage.atomic import write_text
+from lib.storage.locks import exclusive_lock, waiting_lock
+from lib.training.folds import assign_folds
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class Workspace:
         root: folder; made when something is first written.
     """
 
-    def __init__(self, root: Path | str):
+    def __init__(self, root: str | PathLike[str]):
         self.root = Path(root)
         self.generations = self.root / "generations"
         self.members = self.root / "members"
@@ -69,21 +70,22 @@ class Workspace:
         """
         current = self.generation()
         found: dict[Method, Generation] = {}
-        for path in sorted(self.generations.glob("[!.]*"), reverse=True):
+        for folder in sorted(self.generations.glob("[!.]*"), reverse=True):
             try:
-                generation = read_generation(path)
+                manifest = read_manifest(folder)
+                kind = KINDS[manifest.method]
+                if not kind.is_baseline or manifest.labels_digest != current.labels_digest or kind.name in found:
+                    continue
+                generation = read_generation(folder)
             except DamagedGenerationError as error:
                 logger.warning("Not compared: %s", error)
                 continue
-            if generation.method is Method.CALIBRATED or generation.labels_digest != current.labels_digest:
-                continue
-            if _training(generation) != _training(current):
+            if _is_trained_alike(generation, current):
+                found[kind.name] = generation
+            else:
                 logger.warning(
-                    "Not compared: %s was trained with other settings than the model; train its method again",
-                    generation.path,
+                    "Not compared: %s was trained with other settings than the model; train its method again", folder
                 )
-                continue
-            found.setdefault(generation.method, generation)
         return found
 
     def make_current(self, generation: Generation) -> None:
@@ -110,6 +112,20 @@ class Workspace:
         """Keep the folds of all patients, so that a new label never moves an old scan."""
         write_text(self._folds, json.dumps({"fold_count": fold_count, "patients": patients}, indent=1, sort_keys=True))
 
+    def assign_folds(self, patients: Sequence[str], *, fold_count: int, seed: int) -> dict[str, int]:
+        """Assign patients to folds, and keep what was assigned; see `lib.training.folds.assign_folds`.
+
+        Returns:
+            Fold of each of these patients.
+
+        Raises:
+            InputError: fewer patients than folds, or the file of the folds is damaged or cannot be written.
+        """
+        previous = self.read_folds(fold_count)
+        folds = assign_folds(patients, fold_count=fold_count, previous=previous, seed=seed)
+        self.write_folds(previous | folds, fold_count)
+        return folds
+
     def remove_leftovers(self) -> None:
         """Remove what killed trainings left half-written; for whoever holds the training lock."""
         for folder in (self.generations, self.members, self.prepared_scans, self.out_of_fold):
@@ -119,40 +135,33 @@ class Workspace:
                 else:
                     path.unlink()
 
-    @contextmanager
-    def scoring_lock(self) -> Iterator[None]:
-        """Wait for the right to score, so that no scan is predicted by two runs at once."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.root / "scoring.lock"):
-            yield
+    def scoring_lock(self) -> AbstractContextManager[None]:
+        """Wait for the right to score, so that no scan is predicted by two runs at once.
 
-    @contextmanager
-    def training_lock(self) -> Iterator[None]:
+        Raises:
+            StorageError: the folder cannot be written to.
+        """
+        return waiting_lock(self.root / "scoring.lock")
+
+    def training_lock(self) -> AbstractContextManager[None]:
         """Hold the right to train; it ends with the process, however that ends.
 
         Raises:
-            InputError: another process trains in this workspace, or the folder cannot be written to.
+            BusyError: another process trains in this workspace.
+            StorageError: the folder cannot be written to.
         """
-        lock = FileLock(self.root / "training.lock")
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise InputError(
-                f"{self.root}: another training is running here; wait for it to end or stop it, then train again"
-            ) from error
-        except OSError as error:
-            raise InputError(
-                f"{self.root}: cannot be written ({os.strerror(error.errno or 0)}); choose a workspace that is writable"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+        return exclusive_lock(
+            self.root / "training.lock",
+            busy=f"{self.root}: another training is running here; wait for it to end or stop it, then train again",
+        )
 
 
-def _training(generation: Generation) -> tuple[Any, ...]:
-    """What networks must have in common to be compared; dropout is what the baseline of that name adds."""
-    task = generation.task
-    network = task.network.model_copy(update={"dropout": 0.0})
-    return network, task.training, generation.plan, generation.findings.w_dsc
+def _is_trained_alike(baseline: Generation, current: Generation) -> bool:
+    """Whether networks differ in nothing but what sets the kind of the baseline apart."""
+    expected, task = baseline.kind.settings(current.task), baseline.task
+    return (task.network, task.training, baseline.plan, baseline.w_dsc) == (
+        expected.network,
+        expected.training,
+        current.plan,
+        current.w_dsc,
+    )

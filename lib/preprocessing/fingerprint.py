@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict
 
 from lib.errors import InputError
 from lib.images.volume import Volume
-from lib.task.labels import class_indices
 from lib.task.task import Modality, Task
 
 PERCENTILES = (0.5, 99.5)
@@ -113,22 +112,15 @@ def fingerprint_scan(scan: Volume, label: Volume, task: Task) -> ScanFingerprint
     """
     axes = nib.io_orientation(scan.affine)[:, 0].astype(int)
     order = np.argsort(axes)
-    indices = class_indices(label.array, task)
     voxel_volume = scan.voxel_volume
-    counts = np.bincount(indices.ravel(), minlength=len(task.classes) + 1)[1:]
+    counts = [np.count_nonzero(label.array == value) for value in task.labels.values()]
     x, y, z = (scan.shape[axis] for axis in order)
     return ScanFingerprint(
         shape=(x, y, z),
         spacing=_triple(np.array(scan.spacing)[order]),
         volumes=tuple(rounded(count * voxel_volume) for count in counts),
-        foreground=tuple(_order_statistics(scan.array[indices > 0]).tolist()),
+        foreground=tuple(_order_statistics(scan.array[label.array > 0]).tolist()),
     )
-
-
-def shape_at(extent: tuple[float, float, float], spacing: tuple[float, float, float]) -> tuple[int, int, int]:
-    """Number of voxels along each axis of a scan of this extent (centre to centre, mm) at a spacing (mm)."""
-    x, y, z = (math.floor(length / step + 0.5) + 1 for length, step in zip(extent, spacing, strict=True))
-    return x, y, z
 
 
 def typical_volume(volumes: Iterable[float]) -> float:

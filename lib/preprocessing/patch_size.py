@@ -31,6 +31,12 @@ def shape_factor(spacing: Spacing, *, stage_count: int) -> Shape:
     return x, y, z
 
 
+def shape_at(extent: tuple[float, float, float], spacing: Spacing) -> Shape:
+    """Number of voxels along each axis of a scan of this extent (centre to centre, mm) at a spacing (mm)."""
+    x, y, z = (math.floor(length / step + 0.5) + 1 for length, step in zip(extent, spacing, strict=True))
+    return x, y, z
+
+
 def patch_size(shape: Shape, *, spacing: Spacing, factor: Shape, budget: int) -> Shape:
     """Shape of a patch that suits scans of a shape and holds at most `budget` voxels.
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lib.errors import InputError
-from lib.preprocessing.fingerprint import PERCENTILES, Fingerprint, shape_at
-from lib.preprocessing.patch_size import Shape, Spacing, fit_to_budget, patch_size, shape_factor, window_size
+from lib.preprocessing.fingerprint import PERCENTILES, Fingerprint
+from lib.preprocessing.patch_size import Shape, Spacing, fit_to_budget, patch_size, shape_at, shape_factor, window_size
 from lib.task.task import Modality, Task
 
 # Patch volume of the first three training stages as a fraction of the full patch (paper, section 3.2).

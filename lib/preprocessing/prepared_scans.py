@@ -58,6 +58,10 @@ class PreparedScan:
         """Voxels that may be the centre of a foreground patch, int32 (n, 3); n may be 0."""
         return self._load("centres")
 
+    def __reduce__(self) -> tuple[type["PreparedScan"], tuple[str, str, str, Path]]:
+        # Mapped arrays stay behind: another process maps them from disk by itself.
+        return type(self), (self.name, self.patient, self.digest, self.folder)
+
     def _load(self, name: str) -> np.ndarray:
         path = self.folder / f"{name}.npy"
         try:

@@ -150,6 +150,11 @@ class Task(BaseModel):
         settings = {"fold_aggregation": self.folds, "solver": self.solver}
         return family(**{name: value for name, value in settings.items() if name in family.model_fields})
 
+    @property
+    def reference_index(self) -> int:
+        """Position of w^DSC among the offsets."""
+        return self.offsets.index(0.0)
+
     def patient(self, scan: str) -> str:
         """Patient that the scan of this name belongs to."""
         match = re.search(self.patient_pattern, scan) if self.patient_pattern else None

@@ -16,7 +16,7 @@ from lib.storage.atomic import atomic_path
 _UNUSED_SECONDS = 30 * 24 * 3600
 
 
-class MemberStore:
+class CheckpointStore:
     """Checkpoints by key: what is there need not be trained again, by this run or a later one.
 
     Args:

@@ -85,7 +85,7 @@ class Fold:
     validation: tuple[PreparedScan, ...]
 
 
-def split_folds(scans: Sequence[PreparedScan], folds: dict[str, int], fold_count: int) -> list[Fold]:
+def split_folds(scans: Sequence[PreparedScan], folds: Mapping[str, int], fold_count: int) -> list[Fold]:
     """Give the folds that the patients were assigned to.
 
     Args:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+LossWeight = tuple[float, ...]
+"""One number per foreground class; negative is sensitive, positive precise."""
+
 _SMOOTHING = 1e-5
 """Voxels added to both sides of the overlap's fraction, so that 0 / 0 becomes 1."""
 

@@ -1,7 +1,7 @@
 import multiprocessing
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,8 @@ from sqlalchemy import Engine, func, select
 from lib.errors import DatabaseError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
+from lib.models.prediction import Prediction
 from lib.quality.estimated_dsc import estimated_dsc
-from lib.task.task import Task
-from lib.task.task_file import task_from
 from scoring.database.engine import open_database, reading
 from scoring.database.scan_list import mark_labelled, synchronise_scans
 from scoring.database.score_records import record_score
@@ -22,7 +21,6 @@ from scoring.score_scans import score_scans
 from scoring.worklist.ranking import ranking
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
-TASK = task_from({"name": "test", "modality": "MR", "labels": {"lesion": 1}}, where="test")
 COUNT = 8
 
 
@@ -36,14 +34,6 @@ class Scan:
 @dataclass(frozen=True)
 class Generation:
     id: str = "g"
-    task: Task = TASK
-    typical_volumes: tuple[float, ...] = (100.0,)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    segmentation: np.ndarray
-    heatmap: np.ndarray
 
 
 @dataclass
@@ -60,7 +50,14 @@ class GreyValues:
         if region is not None:
             heatmap = heatmap * (region.array > 0)
         self.predicted.append(int(scan.array[0, 0, 0]))
-        return Prediction((heatmap[0] > 0.5).astype(np.uint8), heatmap.astype(np.float32))
+        return Prediction(
+            segmentation=(heatmap[0] > 0.5).astype(np.uint8),
+            heatmap=heatmap.astype(np.float32),
+            affine=scan.affine,
+            generation=self.generation.id,
+            classes=("lesion",),
+            typical_volumes=(100.0,),
+        )
 
 
 def grey_scan(number: int) -> np.ndarray:
@@ -171,7 +168,7 @@ def test_a_heatmap_that_is_not_finite_is_a_failure_not_a_score(engine: Engine, s
     class Diverged(GreyValues):
         def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:
             prediction = super().predict(scan, region)
-            return Prediction(prediction.segmentation, prediction.heatmap * np.float32(np.nan))
+            return replace(prediction, heatmap=prediction.heatmap * np.float32(np.nan))
 
     report = score_scans(engine, Diverged(), scans[:1])
     assert "NaN" in report.failed[0][1]

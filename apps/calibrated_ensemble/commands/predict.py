@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from apps.calibrated_ensemble.commands.choice import Choice
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
@@ -19,7 +17,6 @@ from lib.images.files import SUFFIXES, read_scan, scan_name, write_volume
 from lib.images.region import read_region
 from lib.images.volume import Volume
 from lib.models.ensemble import Ensemble
-from lib.quality.estimated_dsc import class_volumes, estimated_dsc
 from lib.storage.atomic import atomic_path, write_text
 from lib.task.labels import label_values
 
@@ -108,25 +105,16 @@ def predict_file(
     prediction = ensemble.predict(scan, read_region(region, scan) if region else None)
     seconds = time.monotonic() - start
     task = ensemble.generation.task
-    voxel_volume = scan.voxel_volume
-    estimates = estimated_dsc(
-        prediction.heatmap,
-        prediction.segmentation,
-        voxel_volume=voxel_volume,
-        typical_volumes=ensemble.generation.typical_volumes,
-    )
-    volumes = class_volumes(prediction.segmentation, class_count=len(task.classes), voxel_volume=voxel_volume)
-    expected = prediction.heatmap.sum(axis=(1, 2, 3), dtype=np.float64) * voxel_volume
     result = {
         "scan": scan_name(image),
         "image": str(image),
-        "generation": ensemble.generation.id,
+        "generation": prediction.generation,
         "task": task.name,
         "labels": dict(task.labels),
-        "estimated_dsc": dict(zip(task.classes, estimates, strict=True)),
-        "mean_estimated_dsc": float(np.mean(estimates)),
-        "volume_mm3": dict(zip(task.classes, volumes, strict=True)),
-        "expected_volume_mm3": dict(zip(task.classes, expected.tolist(), strict=True)),
+        "estimated_dsc": dict(prediction.estimated_dsc),
+        "mean_estimated_dsc": prediction.mean_estimated_dsc,
+        "volume_mm3": dict(prediction.volume_mm3),
+        "expected_volume_mm3": dict(prediction.expected_volume_mm3),
         "seconds": round(seconds, 3),
     }
     name = scan_name(image)
@@ -135,7 +123,7 @@ def predict_file(
     if dicom:
         headers = read_headers(files_of(image))
         for class_name, channel in zip(task.classes, prediction.heatmap, strict=True):
-            heatmap = parametric_map(channel, headers, class_name=class_name, generation=ensemble.generation.id)
+            heatmap = parametric_map(channel, headers, class_name=class_name, generation=prediction.generation)
             with atomic_path(output / f"{name}_heatmap_{class_name}.dcm") as temporary:
                 heatmap.save_as(temporary)
     write_text(output / f"{name}.json", json.dumps(result, indent=1, allow_nan=False) + "\n")

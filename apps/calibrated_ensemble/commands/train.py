@@ -9,7 +9,8 @@ from apps.calibrated_ensemble.terminal.output import messages, percent, print_js
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
 from lib.datasets.studies_folder import Studies, read_studies
 from lib.ensemble_training.train import train_ensemble
-from lib.models.method import Method
+from lib.models.kinds.method import Method
+from lib.models.kinds.registry import KINDS
 from lib.task.task import Task
 
 
@@ -30,7 +31,7 @@ def run_train(choice: Choice, *, method: Method, as_json: bool) -> None:
         f"Generation {figures['generation']} from {figures['scans']} scans in {figures['seconds']:.0f} s.",
         highlight=False,
     )
-    if method is not Method.CALIBRATED:
+    if KINDS[method].is_baseline:
         messages.print("It is kept for comparison; what is served stays.", highlight=False)
         return
     print_table(
@@ -69,7 +70,7 @@ def train(choice: Choice, task: Task, studies: Studies, *, method: Method = Meth
             task,
             studies.labelled,
             choice.new_workspace(),
-            method=method,
+            kind=KINDS[method],
             device=choice.settings.device,
             progress=progress,
         )
@@ -80,7 +81,7 @@ def train(choice: Choice, task: Task, studies: Studies, *, method: Method = Meth
         "workspace": str(generation.path.parents[1]),
         "task": generation.task.name,
         "classes": list(generation.task.classes),
-        "w_dsc": list(generation.findings.w_dsc),
+        "w_dsc": list(generation.w_dsc),
         **generation.metrics,
         "seconds": round(time.monotonic() - start, 1),
     }

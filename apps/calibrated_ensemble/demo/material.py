@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,10 @@ from lib.errors import InputError
 from lib.images.files import SUFFIXES, read_label, read_scan
 from lib.images.region import read_region
 from lib.images.volume import Volume
-from lib.metrics.dice import dice_per_class
-from lib.models.ensemble import Ensemble, Prediction
+from lib.metrics.dice import dice_beside_estimate
+from lib.models.ensemble import Ensemble
 from lib.models.generation import Generation
-from lib.quality.estimated_dsc import estimated_dsc
+from lib.models.prediction import Prediction
 from lib.simulation.phantoms import write_phantoms
 from lib.task.labels import class_indices
 from lib.task.task import Task
@@ -90,7 +90,7 @@ class RememberingEnsemble:
         if key in self._predictions:
             return self._predictions[key]
         prediction = self._ensemble.predict(scan, region)
-        self._bytes += prediction.heatmap.nbytes + prediction.segmentation.nbytes
+        self._bytes += prediction.nbytes
         if self._bytes <= _REMEMBERED_BYTES:
             self._predictions[key] = prediction
         return prediction
@@ -151,15 +151,10 @@ def check_prediction(ensemble: RememberingEnsemble, scan: UnlabelledScan, materi
         true_dsc = true_dice(prediction.segmentation, label, task)
     if posterior_path:
         posterior = read_scan(posterior_path).array
-        heatmap = foreground(prediction.heatmap)
+        heatmap = prediction.foreground
         anywhere = (heatmap > 0.01) | (posterior > 0.01)
         error = float(np.abs(heatmap - posterior)[anywhere].mean()) if anywhere.any() else 0.0
-        (attainable,) = estimated_dsc(
-            posterior[None],
-            prediction.segmentation,
-            voxel_volume=float(np.prod(volume.spacing)),
-            typical_volumes=ensemble.generation.typical_volumes,
-        )
+        attainable = replace(prediction, heatmap=posterior[None]).mean_estimated_dsc
     return Checked(volume, prediction, label, posterior, true_dsc, error, attainable)
 
 
@@ -171,13 +166,8 @@ def true_dice(segmentation: np.ndarray, label: np.ndarray, task: Task) -> dict[s
         label: class indices (x, y, z).
         task: names the classes.
     """
-    values = dice_per_class(segmentation, label, class_count=len(task.classes))
-    return {name: float(np.nan_to_num(value, nan=1.0)) for name, value in zip(task.classes, values, strict=True)}
-
-
-def foreground(heatmap: np.ndarray) -> np.ndarray:
-    """Probability of any class, (x, y, z), of a heatmap (C, x, y, z), whose classes exclude each other."""
-    return np.minimum(heatmap.sum(axis=0), 1.0)
+    values = dice_beside_estimate(segmentation, label, class_count=len(task.classes))
+    return dict(zip(task.classes, values.tolist(), strict=True))
 
 
 def _file_of(folder: Path | None, name: str) -> Path | None:

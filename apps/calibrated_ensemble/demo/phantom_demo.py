@@ -19,7 +19,6 @@ from apps.calibrated_ensemble.demo.material import (
     Material,
     RememberingEnsemble,
     check_prediction,
-    foreground,
     make_material,
     use_material,
 )
@@ -142,7 +141,7 @@ def _draw(path: Path, lines: Sequence[_Line]) -> bool:
             title=_title(line),
             scan=line.checked.scan,
             segmentation=line.checked.prediction.segmentation,
-            heatmap=foreground(line.checked.prediction.heatmap),
+            heatmap=line.checked.prediction.foreground,
             label=line.checked.label,
             posterior=line.checked.posterior,
         )

@@ -11,10 +11,10 @@ from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
 from apps.calibrated_ensemble.jobs.scan_source import unlabelled_scans
 from lib.errors import InputError
 from lib.models.ensemble import Ensemble
-from lib.models.generation import Generation
+from lib.models.prediction import Prediction
 from lib.models.workspace import Workspace
 from lib.task.task import Task
-from scoring.score_scans import PredictionListener, ScoredPrediction, score_scans
+from scoring.score_scans import PredictionListener, score_scans
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def score_unlabelled(
                     ensemble,
                     unlabelled_scans(datastore, task),
                     progress=_Watch(workspace, current),
-                    on_prediction=_storing(datastore, ensemble.generation) if keeps else None,
+                    on_prediction=_storing(datastore) if keeps else None,
                 )
             except _GenerationReplacedError:
                 logger.info("Generation %s was replaced while it was scoring; going on with the new one", current)
@@ -73,10 +73,12 @@ def score_unlabelled(
     return {"generation": None, "message": "No model is trained yet: run the trainer `ensemble`, then score."}
 
 
-def _storing(datastore: PacsStudies, generation: Generation) -> PredictionListener:
-    def store(scan: str, prediction: ScoredPrediction) -> None:
+def _storing(datastore: PacsStudies) -> PredictionListener:
+    def store(scan: str, prediction: Prediction) -> None:
         try:
-            datastore.store_heatmap(scan, prediction.heatmap, classes=generation.task.classes, generation=generation.id)
+            datastore.store_heatmap(
+                scan, prediction.heatmap, classes=prediction.classes, generation=prediction.generation
+            )
         except InputError as error:
             logger.warning("The heatmap of scan %s is not stored: %s", scan, error)
 

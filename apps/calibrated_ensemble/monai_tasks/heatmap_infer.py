@@ -81,6 +81,7 @@ class HeatmapInfer(InferTask):
         suffix, dtype = result_suffix(request), result_dtype(request, np.float32)
         predicted = self._predictor.predict(Path(request["image"]), region_of(request))
         classes = _wanted_classes(request, predicted.task)
+        affine = predicted.prediction.affine
         heatmap = predicted.prediction.heatmap[[predicted.task.classes.index(name) for name in classes]]
         levels = _wanted_levels(request, dtype)
         is_bands = dtype.kind in "iu" and levels is None
@@ -88,12 +89,10 @@ class HeatmapInfer(InferTask):
         result = channels if levels is None else probability_levels(channels, levels)
         if is_bands:
             result = probability_bands(heatmap.max(axis=0))
-        file = write_result(
-            result.astype(dtype), predicted.affine, suffix=suffix, compress=bool(request.get("result_compress"))
-        )
+        file = write_result(result.astype(dtype), affine, suffix=suffix, compress=bool(request.get("result_compress")))
         known = {"label_names": dict(BAND_NAMES)} if is_bands else {}
-        places = uncertain_regions(heatmap, classes=classes, affine=predicted.affine)
-        described = [_place(place, predicted.affine) for place in places]
+        places = uncertain_regions(heatmap, classes=classes, affine=affine)
+        described = [_place(place, affine) for place in places]
         return file, {**known, "classes": list(classes), "uncertain_places": described, **figures(predicted)}
 
 

@@ -7,15 +7,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from lib.dicom.series import files_of, read_series
 from lib.errors import InputError
 from lib.images.files import read_scan
 from lib.images.region import read_region
-from lib.models.ensemble import Ensemble, Prediction
+from lib.models.ensemble import Ensemble
+from lib.models.prediction import Prediction
 from lib.models.workspace import Workspace
-from lib.quality.estimated_dsc import class_volumes, estimated_dsc
 from lib.task.task import Task
 
 logger = logging.getLogger(__name__)
@@ -26,24 +24,16 @@ _KEPT_COUNT = 8
 
 @dataclass(frozen=True)
 class ScanPrediction:
-    """A prediction and what follows from it.
+    """A prediction, and how it came about.
 
     Attributes:
-        generation: id of the generation that made it.
-        task: settings of that generation.
-        affine: of the scan, shape (4, 4), from voxel indices to RAS millimetres.
-        prediction: segmentation and heatmap on the scan's grid.
-        estimated_dsc: per class, 0..1.
-        volumes_mm3: volume of the segmentation per class.
+        prediction: on the scan's grid.
+        task: settings of the generation that made it.
         seconds: time from the scan's file to the prediction, when it was made.
     """
 
-    generation: str
-    task: Task
-    affine: np.ndarray
     prediction: Prediction
-    estimated_dsc: dict[str, float]
-    volumes_mm3: dict[str, float]
+    task: Task
     seconds: float
 
 
@@ -97,8 +87,7 @@ class Predictor:
 
     def _forget_old(self) -> None:
         def size() -> int:
-            kept = [one.prediction for one in self._kept.values()]
-            return sum(prediction.heatmap.nbytes + prediction.segmentation.nbytes for prediction in kept)
+            return sum(kept.prediction.nbytes for kept in self._kept.values())
 
         while len(self._kept) > 1 and (len(self._kept) > _KEPT_COUNT or size() > _KEPT_BYTES):
             self._kept.popitem(last=False)
@@ -109,25 +98,7 @@ def _predict(ensemble: Ensemble, image: Path, region: Path | None) -> ScanPredic
     scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)
     mask = read_region(region, scan) if region is not None else None
     prediction = ensemble.predict(scan, mask)
-    generation = ensemble.generation
-    voxel_volume = scan.voxel_volume
-    estimates = estimated_dsc(
-        prediction.heatmap,
-        prediction.segmentation,
-        voxel_volume=voxel_volume,
-        typical_volumes=generation.typical_volumes,
-    )
-    classes = generation.task.classes
-    volumes = class_volumes(prediction.segmentation, class_count=len(classes), voxel_volume=voxel_volume)
-    return ScanPrediction(
-        generation=generation.id,
-        task=generation.task,
-        affine=scan.affine,
-        prediction=prediction,
-        estimated_dsc=dict(zip(classes, estimates, strict=True)),
-        volumes_mm3=dict(zip(classes, volumes, strict=True)),
-        seconds=time.monotonic() - start,
-    )
+    return ScanPrediction(prediction, ensemble.generation.task, seconds=time.monotonic() - start)
 
 
 def _state(path: Path | None) -> tuple[object, ...]:

@@ -58,7 +58,8 @@ class SegmentationInfer(InferTask):
         suffix, dtype = result_suffix(request), result_dtype(request, np.uint8)
         predicted = self._predictor.predict(Path(request["image"]), region_of(request))
         label = label_values(predicted.prediction.segmentation, predicted.task).astype(dtype)
-        file = write_result(label, predicted.affine, suffix=suffix, compress=bool(request.get("result_compress")))
+        affine = predicted.prediction.affine
+        file = write_result(label, affine, suffix=suffix, compress=bool(request.get("result_compress")))
         return file, {"label_names": names_by_place(predicted.task.labels), **figures(predicted)}
 
 
@@ -79,11 +80,11 @@ def region_of(request: dict[str, Any]) -> Path | None:
 
 def figures(predicted: ScanPrediction) -> dict[str, Any]:
     """What a client is told beside the file: DSC as fractions of 1, volumes in cubic millimetres."""
-    estimates = predicted.estimated_dsc
+    prediction = predicted.prediction
     return {
-        "estimated_dsc": estimates,
-        "mean_estimated_dsc": sum(estimates.values()) / len(estimates),
-        "volumes_mm3": predicted.volumes_mm3,
-        "generation": predicted.generation,
+        "estimated_dsc": dict(prediction.estimated_dsc),
+        "mean_estimated_dsc": prediction.mean_estimated_dsc,
+        "volumes_mm3": dict(prediction.volume_mm3),
+        "generation": prediction.generation,
         "seconds": round(predicted.seconds, 3),
     }

@@ -11,7 +11,7 @@ from lib.evaluation.evaluation import Evaluation
 from lib.evaluation.metrics_table import judged_methods
 from lib.evaluation.scan_statistics import ENTROPY
 from lib.evaluation.statistics_files import read_statistics
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 from lib.storage.atomic import write_text
 
 

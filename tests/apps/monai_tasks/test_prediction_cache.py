@@ -14,7 +14,7 @@ from apps.calibrated_ensemble.monai_tasks.segmentation_infer import Segmentation
 from lib.errors import InputError, NotTrainedError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
-from lib.models.ensemble import Prediction
+from lib.models.prediction import Prediction
 from lib.models.workspace import Workspace
 from lib.task.task import Task
 from lib.task.task_file import task_from
@@ -52,7 +52,9 @@ def workspace(tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch) -> Si
             segmentation = (np.digitize(scan.array, [10, 20]) * inside).astype(np.uint8)
             heatmap = np.stack([(segmentation == 1) * 0.84, (segmentation == 2) * 0.36]).astype(np.float32)
             workspace.predicted += 1
-            return Prediction(segmentation, heatmap)
+            return Prediction(
+                segmentation, heatmap, scan.affine, self.generation.id, task.classes, self.generation.typical_volumes
+            )
 
     def generation() -> SimpleNamespace:
         if workspace.id is None:
@@ -142,8 +144,8 @@ def test_the_region_limits_the_prediction(predictor: Predictor, scan: Path, writ
     mask = np.zeros((3, 3, 3))
     mask[:2] = 1
     region = write("region.nii.gz", mask)
-    assert predictor.predict(scan, region).volumes_mm3 == {"anterior": 8 * 12.0, "posterior": 0.0}
-    assert predictor.predict(scan).volumes_mm3["posterior"] == 7 * 12.0
+    assert predictor.predict(scan, region).prediction.volume_mm3 == {"anterior": 8 * 12.0, "posterior": 0.0}
+    assert predictor.predict(scan).prediction.volume_mm3["posterior"] == 7 * 12.0
     with pytest.raises(InputError, match="shape"):
         predictor.predict(scan, write("small.nii.gz", np.ones((2, 2, 2))))
 
@@ -154,10 +156,10 @@ def test_a_prediction_is_made_again_only_when_scan_or_generation_changed(
     first = predictor.predict(scan)
     assert predictor.predict(scan) is first
     workspace.id = "second"
-    assert predictor.predict(scan).generation == "second"
+    assert predictor.predict(scan).prediction.generation == "second"
     assert workspace.predicted == 2
     write("scan.nii.gz", np.full((3, 3, 3), 15))
-    assert predictor.predict(scan).volumes_mm3["anterior"] == 27 * 12.0
+    assert predictor.predict(scan).prediction.volume_mm3["anterior"] == 27 * 12.0
     assert workspace.predicted == 3
 
 

@@ -91,7 +91,7 @@ def test_features_are_the_deepest_of_the_encoders_at_w_dsc(model: Model) -> None
     expected = []
     for fold in range(2):
         network = build_network(generation.task.network, class_count=1, spacing=generation.plan.spacing)
-        network.load_state_dict(generation.load_member(fold, generation.task.offsets.index(0.0)))
+        network.load_state_dict(generation.load_member(fold, generation.task.reference_index))
         with torch.inference_mode():
             expected.append(network.eval().encoder(torch.from_numpy(padded)[None])[-1].mean(dim=(0, 2, 3, 4)).numpy())
     _, features = run_with_features(model.ensemble, image)

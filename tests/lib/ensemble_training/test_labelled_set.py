@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib.datasets.scans import LabelledScan
-from lib.ensemble_training.labelled_set import read_label_state
+from lib.ensemble_training.labelled_set import prepare_labelled_set
 from lib.errors import InputError
 from lib.models.workspace import Workspace
 from lib.progress import silent
@@ -46,14 +46,14 @@ def test_a_label_that_changes_meanwhile_is_left_out_and_named(
             changed.label.write_bytes(other.label.read_bytes())
 
     workspace = Workspace(tmp_path / "workspace")
-    state = read_label_state(a_task(), scans, workspace, after_the_first_pass(change))
+    state = prepare_labelled_set(a_task(), scans, workspace, after_the_first_pass(change))
     assert {scan.name for scan in state.scans} == {scan.name for scan in scans[1:]}
-    assert changed.patient not in state.folds
+    assert changed.patient not in state.fold_of_patient
     assert changed.label.name in state.left_out[changed.name]
     assert "Left out of training" in caplog.text
     # Nothing of it is kept under the digest of what it was before.
     assert len(list(workspace.prepared_scans.iterdir())) == SCANS - 1
-    assert gone or len(read_label_state(a_task(), scans, workspace, silent).scans) == SCANS
+    assert gone or len(prepare_labelled_set(a_task(), scans, workspace, silent).scans) == SCANS
 
 
 def test_where_too_few_are_left_the_training_says_why(scans: list[LabelledScan], tmp_path: Path) -> None:
@@ -62,4 +62,4 @@ def test_where_too_few_are_left_the_training_says_why(scans: list[LabelledScan],
             scan.label.unlink()
 
     with pytest.raises(InputError, match=r"changed while they were read .*label_.* train again"):
-        read_label_state(a_task(), scans, Workspace(tmp_path / "workspace"), after_the_first_pass(change))
+        prepare_labelled_set(a_task(), scans, Workspace(tmp_path / "workspace"), after_the_first_pass(change))

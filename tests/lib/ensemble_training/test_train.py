@@ -7,22 +7,32 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lib.calibration.platt import Platt
 from lib.datasets.scans import LabelledScan
+from lib.ensemble_training import training_run
+from lib.ensemble_training.generation_keys import generation_keys
+from lib.ensemble_training.labelled_set import prepare_labelled_set
 from lib.ensemble_training.train import train_ensemble
-from lib.errors import InputError
+from lib.errors import BusyError, InputError, StorageError
+from lib.executors.executor import Work
+from lib.executors.local import InProcess
 from lib.images.files import read_label, read_scan, write_volume
 from lib.images.volume import Volume
 from lib.models.ensemble import Ensemble
 from lib.models.generation import Generation
+from lib.models.kinds.registry import CALIBRATED
+from lib.models.publishing import publish
 from lib.models.workspace import Workspace
+from lib.progress import silent
 from lib.simulation.phantoms import PhantomFiles
 from lib.task.task import Task
 from tests.tiny_training import Trained, a_ball_volume, a_task, full_disk, labelled, record_training, tree
@@ -63,7 +73,7 @@ def relabelled(scan: LabelledScan, path: Path, value: int | None = None) -> Labe
 
 
 def in_fold(trained: Trained, fold: int) -> LabelledScan:
-    return next(scan for scan in trained.scans if trained.generation.findings.folds[scan.patient] == fold)
+    return next(scan for scan in trained.scans if trained.generation.fold_of_patient[scan.patient] == fold)
 
 
 def test_a_generation_holds_what_cross_validation_found(trained: Trained) -> None:
@@ -71,12 +81,12 @@ def test_a_generation_holds_what_cross_validation_found(trained: Trained) -> Non
     assert trained.workspace.current() == generation.id
     generation.verify()
     names = sorted(scan.name for scan in trained.scans)
-    assert sorted(metrics["dice_by_scan"]) == sorted(generation.findings.folds) == names
+    assert sorted(metrics["dice_by_scan"]) == sorted(generation.fold_of_patient) == names
     assert (metrics["scans"], metrics["left_out"]) == (6, {})
     by_scan = np.array(list(metrics["dice_by_scan"].values()))
     assert metrics["dice"]["lesion"] == pytest.approx(by_scan.mean(), abs=1e-5)
     assert metrics["dice_by_offset"]["lesion"][1] == metrics["dice"]["lesion"]
-    assert generation.findings.w_dsc == (-1.0,)
+    assert generation.w_dsc == (-1.0,)
     coefficients = np.array(generation.calibration.coefficients)
     assert coefficients.shape == (1, 3)
     assert (coefficients >= 0).all()
@@ -133,6 +143,59 @@ def test_a_repeated_training_changes_nothing(copied: Trained, monkeypatch: pytes
     assert tree(copied.workspace.root) == before
 
 
+def test_the_folder_of_a_workspace_is_enough(copied: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = record_training(monkeypatch)
+    generation = train_ensemble(copied.task, copied.scans, str(copied.workspace.root), device="cpu")
+    assert generation is not None
+    assert (generation.id, log.count()) == (copied.generation.id, 0)
+
+
+def test_members_are_trained_by_the_executor_that_is_given(
+    tmp_path: Path, balls: tuple[LabelledScan, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Recorded(InProcess):
+        def run(self, works: Sequence[Work]) -> Iterator[Any]:
+            ran.append([work.after for work in works])
+            return super().run(works)
+
+    ran: list[list[int | None]] = []
+    generation = train_ensemble(quick(), balls[:2], tmp_path, executor=Recorded(), device="cpu")
+    assert generation is not None
+    # Three members of either fold, of which the first trains what they share.
+    assert ran == [[None, 0, 0, None, 3, 3]]
+
+
+def test_a_result_can_be_looked_at_before_it_is_published(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
+    workspace, task = Workspace(tmp_path), quick()
+    labelled_set = prepare_labelled_set(task, balls[:2], workspace, silent)
+    result = training_run.train(
+        task,
+        labelled_set,
+        generation_keys(task, CALIBRATED.name, labelled_set),
+        workspace,
+        kind=CALIBRATED,
+        offsets=None,
+        executor=InProcess(),
+        device=torch.device("cpu"),
+        progress=silent,
+    )
+    assert result is not None
+    assert 0 <= result.metrics["dice"]["lesion"] <= 1
+    assert all(path.is_file() for paths in result.members for path in paths)
+    assert not workspace.generations.exists()
+    generation = publish(result, workspace)
+    assert workspace.current() is None
+    assert (generation.key, generation.metrics, generation.calibration) == (
+        result.key,
+        result.metrics,
+        result.calibration,
+    )
+    # The one call finds it and serves it.
+    again = train_ensemble(task, balls[:2], workspace, device="cpu")
+    assert again is not None
+    assert workspace.current() == again.id == generation.id
+
+
 @pytest.mark.parametrize("change", [{"folds": "vote"}, {"solver": "unconstrained"}, {"heatmap": "soft"}])
 def test_other_ways_to_calibrate_train_nothing(
     copied: Trained, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
@@ -175,7 +238,7 @@ def test_the_heatmap_may_change_between_all_loss_weights_and_one_without_trainin
     assert copied.workspace.current() == single.id
     assert log.count() == 0
     # The statistics of all members hold those of the one: it is fitted alike.
-    fitted = Platt().fit(copied.generation.findings.statistics)
+    fitted = Platt().fit(copied.generation.statistics)
     assert single.calibration == fitted
     back = train(copied.task, copied.scans, copied.workspace)
     assert back is not None
@@ -203,7 +266,7 @@ def test_a_new_label_leaves_the_members_of_its_own_fold_untouched(
     log = record_training(monkeypatch)
     generation = train(copied.task, scans, copied.workspace)
     assert generation is not None
-    assert generation.findings.folds == copied.generation.findings.folds
+    assert generation.fold_of_patient == copied.generation.fold_of_patient
     assert log.count() == 6
     assert all(changed.name in names for names, _ in log.stages)
     for offset in range(3):
@@ -224,7 +287,7 @@ def test_a_new_scan_moves_no_other_and_trains_the_folds_that_it_is_not_in(
     log = record_training(monkeypatch)
     generation = train(copied.task, [*copied.scans, new], copied.workspace)
     assert generation is not None
-    before, after = copied.generation.findings.folds, generation.findings.folds
+    before, after = copied.generation.fold_of_patient, generation.fold_of_patient
     assert {patient: after[patient] for patient in before} == before
     assert log.count() == 6
     assert all(new.name in names for names, _ in log.stages)
@@ -242,7 +305,7 @@ def test_folds_survive_a_scan_that_leaves_and_comes_back(tmp_path: Path, balls: 
     assert first is not None
     assert without is not None
     assert again is not None
-    assert without.findings.folds.items() < first.findings.folds.items()
+    assert without.fold_of_patient.items() < first.fold_of_patient.items()
     assert again.id == first.id
 
 
@@ -275,7 +338,7 @@ def test_scans_that_cannot_be_read_are_left_out_and_named(
     for name, (_, reason) in broken.items():
         assert reason in generation.metrics["left_out"][name]
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == len(broken)
-    assert not set(broken) & set(generation.findings.folds)
+    assert not set(broken) & set(generation.fold_of_patient)
 
 
 def test_without_usable_labels_nothing_is_trained(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
@@ -320,7 +383,7 @@ def test_w_dsc_is_found_where_the_task_leaves_it_open(
     task = a_task(w_dsc="auto", training={"iterations": 8})
     generation = train(task, scans, workspace)
     assert generation is not None
-    (found,) = generation.findings.w_dsc
+    (found,) = generation.w_dsc
     searched = sorted({stage.loss_weight[0] for _, stage in log.stages if stage.number == 4})
     assert found in searched
     assert {found - 1, found + 1} & set(np.arange(-3.0, 4.0)) <= set(searched)
@@ -347,11 +410,11 @@ def test_region_masks_bound_training_counts_and_heatmap(
     ]
     # At the phantoms' own spacing no voxel is resampled.
     inside = (read_scan(phantoms[0].region).array > 0).sum()
-    assert generation.findings.statistics.patterns.voxels.sum() == inside + 48 * 48 * 20
+    assert generation.statistics.patterns.voxels.sum() == inside + 48 * 48 * 20
 
 
 def test_only_one_training_at_a_time(copied: Trained) -> None:
-    with copied.workspace.training_lock(), pytest.raises(InputError, match="another training is running here"):
+    with copied.workspace.training_lock(), pytest.raises(BusyError, match="another training is running here"):
         train(copied.task, copied.scans, Workspace(copied.workspace.root))
     assert train(copied.task, copied.scans, copied.workspace) is not None
 
@@ -373,7 +436,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(
             assert time.monotonic() < deadline
             time.sleep(0.02)
         # While it trains, no other may.
-        with pytest.raises(InputError, match="another training is running here"):
+        with pytest.raises(BusyError, match="another training is running here"):
             train(trained.task, trained.scans, workspace)
     finally:
         os.kill(process.pid, signal.SIGKILL)
@@ -422,7 +485,7 @@ def test_a_full_disk_stops_the_training_and_leaves_the_old_generation_served(
 
 def test_a_workspace_that_cannot_be_written_to_is_refused(tmp_path: Path, balls: tuple[LabelledScan, ...]) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="choose a workspace that is writable"):
+    with pytest.raises(StorageError, match="choose a workspace that is writable"):
         train(quick(), balls[:2], tmp_path / "file" / "workspace")
 
 

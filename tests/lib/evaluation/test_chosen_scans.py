@@ -21,7 +21,7 @@ def test_scans_that_were_trained_on_are_left_out_and_give_the_intervals(judged: 
     assert [scan.name for scan in chosen.evaluated] == [files.name for files in judged.studies.unlabelled]
     assert chosen.left_out == 4
     assert not chosen.trained
-    folds = comparison.served.findings.folds
+    folds = comparison.served.fold_of_patient
     assert {scan.name: fold for scan, fold in chosen.out_of_fold} == {
         name: folds[name] for name in judged.studies.labelled
     }

@@ -9,7 +9,7 @@ from lib.calibration.member_outputs import MemberOutputs
 from lib.calibration.registry import CALIBRATORS
 from lib.calibration.settings import FoldAggregation, Solver
 from lib.evaluation.compared_heatmaps import Comparison, compare_workspace
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 from lib.models.workspace import Workspace
 from tests.evaluated_studies import Judged
 
@@ -96,8 +96,8 @@ def test_whatever_a_task_serves_is_the_reference(
 ) -> None:
     served = comparison.served
     task = served.task.model_copy(update=settings)
-    calibration = task.calibrator.fit(served.findings.statistics)
-    other = replace(served, task=task, findings=replace(served.findings, calibration=calibration))
+    calibration = task.calibrator.fit(served.statistics)
+    other = replace(served, task=task, calibration=calibration)
     monkeypatch.setattr(Workspace, "generation", lambda _: other)
     monkeypatch.setattr(Workspace, "baselines", lambda _: {})
     assert compare_workspace(Workspace(served.path.parents[1])).reference.name == name

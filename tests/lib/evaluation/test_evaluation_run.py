@@ -101,7 +101,7 @@ def test_what_judges_an_out_of_fold_scan_is_fitted_without_it(
     served = comparison.served
     others = [scan for scan in served.metrics["dice_by_scan"] if scan != job.scan.name]
     assert len(others) == 3
-    total = served.findings.statistics
+    total = served.statistics
     own = [total - served.statistics_without(scan) for scan in others]
     expected = served.task.calibrator.fit(own[0] + own[1] + own[2])
     calibrations = [part.heatmaps["votes"].calibration for part in compared]

@@ -12,7 +12,7 @@ from lib.evaluation.compared_heatmaps import ComparedHeatmap, Comparison
 from lib.evaluation.metrics_table import Collected, collect, figures_of_merit, half_widths
 from lib.evaluation.scan_statistics import ScanStatistics, ShownSlice
 from lib.images.volume import Volume
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 
 SCANS = 12
 CONSTANT = 0.8

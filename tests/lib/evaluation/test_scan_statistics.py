@@ -13,7 +13,7 @@ from lib.images.files import read_label, read_scan
 from lib.images.region import read_region
 from lib.images.volume import Volume
 from lib.models.ensemble import Ensemble
-from lib.models.method import Method
+from lib.models.kinds.method import Method
 from lib.quality.estimated_dsc import estimated_dsc
 from tests.evaluated_studies import Judged
 

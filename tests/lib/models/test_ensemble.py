@@ -17,12 +17,14 @@ from lib.calibration.votes import WeightedVotes
 from lib.ensemble_training.train import train_ensemble
 from lib.errors import DamagedGenerationError, InputError
 from lib.images.volume import Volume
-from lib.models.ensemble import Ensemble, Prediction
+from lib.models.ensemble import Ensemble
 from lib.models.generation import Generation
+from lib.models.prediction import Prediction
 from lib.networks.devices import mixed_precision
 from lib.networks.unet import build_network
 from lib.preprocessing.plan import window_for
 from lib.preprocessing.preprocessor import Preprocessing
+from lib.quality.estimated_dsc import estimated_dsc
 from tests.tiny_training import Trained, a_ball_volume, a_task
 
 
@@ -135,7 +137,7 @@ def test_the_segmentation_is_the_mean_softmax_of_the_folds_at_w_dsc(
     trained: Trained, ensemble: Ensemble, prediction: Prediction, scan: Volume
 ) -> None:
     outputs = softmaxes(trained.generation, scan)
-    served = trained.task.offsets.index(0.0)
+    served = trained.task.reference_index
     probabilities = inverted(trained.generation, outputs[:, served].mean(axis=0), scan)
     assert_mostly_close(prediction.segmentation, probabilities.argmax(axis=0))
     mean = ensemble.run_members(ensemble.preprocessing.scan(scan)).probabilities
@@ -161,7 +163,7 @@ def test_members_are_run_once_for_many_calibrations(trained: Trained, ensemble: 
     own = ensemble.run_members(image)
     assert own.joint_segmentations is None
     assert own.member_softmax is None
-    statistics = trained.generation.findings.statistics
+    statistics = trained.generation.statistics
     calibrations = [
         a_task(heatmap=heatmap, folds=folds).calibrator.fit(statistics)
         for heatmap in CALIBRATORS
@@ -188,8 +190,8 @@ def test_heatmaps_stay_between_0_and_1_for_any_coefficients(trained: Trained, sc
     """The authors' unconstrained fit gives sums outside."""
     for coefficients in (((2.0, 1.5, 3.0),), ((-1.0, 0.4, -0.2),)):
         calibration = WeightedVotes(coefficients=coefficients, combination=FoldAggregation.MEAN)
-        findings = replace(trained.generation.findings, calibration=calibration)
-        heatmap = Ensemble(replace(trained.generation, findings=findings), device="cpu").predict(scan).heatmap
+        generation = replace(trained.generation, calibration=calibration)
+        heatmap = Ensemble(generation, device="cpu").predict(scan).heatmap
         assert heatmap.min() >= 0
         assert heatmap.max() <= 1
 
@@ -280,3 +282,53 @@ def test_a_shortage_of_memory_on_the_device_is_told_as_any_other(
     monkeypatch.setattr(ensemble, "run_members", run_short)
     with pytest.raises(MemoryError, match="CUDA out of memory"):
         ensemble.predict(scan)
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_the_members_of_a_fold_are_those_of_the_generation(trained: Trained, fold: int) -> None:
+    (members,) = Ensemble(trained.generation, device="cpu", folds=[fold]).members
+    assert len(members) == 3
+    for offset, member in enumerate(members):
+        weights, expected = member.state_dict(), trained.generation.load_member(fold, offset)
+        assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_the_heatmaps_of_the_folds_average_to_that_of_the_whole_ensemble(trained: Trained) -> None:
+    scan, _ = a_ball_volume(7)
+    ensembles = [Ensemble(trained.generation, device="cpu", folds=folds) for folds in (None, [0], [1])]
+    heatmaps = [ensemble.predict(scan).heatmap for ensemble in ensembles]
+    np.testing.assert_allclose(np.mean(heatmaps[1:], axis=0), heatmaps[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("folds", [[2], [-1], [0, 2], []])
+def test_a_fold_that_is_not_there_is_refused(trained: Trained, folds: list[int]) -> None:
+    with pytest.raises(ValueError, match="folds 0 to 1"):
+        Ensemble(trained.generation, device="cpu", folds=folds)
+
+
+def test_a_fold_is_refused_for_damage_of_its_own_members_and_of_what_all_share(copied: Trained) -> None:
+    path = copied.generation.path / "members" / "fold_1_offset_0.pt"
+    path.unlink()
+    Ensemble(copied.generation, device="cpu", folds=[0])
+    for folds in ([1], None):
+        with pytest.raises(DamagedGenerationError, match=r"fold_1_offset_0\.pt: is missing"):
+            Ensemble(copied.generation, device="cpu", folds=folds)
+    (copied.generation.path / "statistics.npz").unlink()
+    with pytest.raises(DamagedGenerationError, match=r"statistics\.npz: is missing"):
+        Ensemble(copied.generation, device="cpu", folds=[0])
+
+
+def test_a_prediction_knows_the_scans_grid_and_what_its_quality_is_judged_by(
+    trained: Trained, prediction: Prediction, scan: Volume
+) -> None:
+    generation = trained.generation
+    assert (prediction.generation, prediction.classes) == (generation.id, ("lesion",))
+    assert prediction.typical_volumes == generation.typical_volumes
+    np.testing.assert_array_equal(prediction.affine, scan.affine)
+    (expected,) = estimated_dsc(
+        prediction.heatmap,
+        prediction.segmentation,
+        voxel_volume=scan.voxel_volume,
+        typical_volumes=generation.typical_volumes,
+    )
+    assert prediction.estimated_dsc == {"lesion": expected}

@@ -19,12 +19,13 @@ from lib.calibration.settings import FoldAggregation
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics, reduce_outputs
 from lib.calibration.votes import WeightedVotes
 from lib.errors import DamagedGenerationError, InputError
-from lib.models.generation import Findings, Generation, damaged_files, find_generation, read_generation
-from lib.models.method import Method
-from lib.models.publishing import publish_generation
+from lib.models.generation import Generation, read_generation
+from lib.models.generation_folder import damaged_files, folders_with_key
+from lib.models.kinds.method import Method
+from lib.models.publishing import publish
+from lib.models.training_result import TrainingResult
 from lib.models.workspace import Workspace
 from lib.storage.digest import digest_file
-from lib.task.task import Task
 from tests.lib.training.test_checkpoints import Bomb
 from tests.tiny_training import a_plan, a_task, full_disk, tree
 
@@ -51,13 +52,20 @@ def some_statistics() -> OutOfFoldStatistics:
     return reduce_outputs(softmax, (softmax[:, 0] > 0.5).astype(np.uint8), label, served=1)
 
 
-FINDINGS = Findings(
+RESULT = TrainingResult(
+    key=KEY,
+    method=Method.SEEDS,
+    labels_digest="l" * 64,
+    task=a_task(),
+    plan=a_plan(),
     w_dsc=(-1.0,),
     statistics=some_statistics(),
     calibration=WeightedVotes(coefficients=((0.1, 1 / 3, 0.5),), combination=FoldAggregation.MEAN),
-    folds={"anna": 0, "bert": 1},
+    fold_of_patient={"anna": 0, "bert": 1},
     typical_volumes=(123.4,),
     metrics={"dice": {"lesion": 0.8}, "left_out": {}},
+    members=[],
+    evaluations={},
 )
 
 
@@ -73,26 +81,16 @@ def members(tmp_path: Path) -> list[list[Path]]:
 
 
 @pytest.fixture
-def publish(tmp_path: Path, members: list[list[Path]]) -> Publish:
-    def publish(key: str = KEY, task: Task | None = None, **findings: Any) -> Generation:
-        return publish_generation(
-            tmp_path / "generations",
-            key=key,
-            method=Method.SEEDS,
-            labels_digest="l" * 64,
-            task=task or a_task(),
-            plan=a_plan(),
-            findings=replace(FINDINGS, **findings),
-            members=members,
-            evaluations={},
-        )
+def publish_result(tmp_path: Path, members: list[list[Path]]) -> Publish:
+    def publish_result(key: str = KEY, **changes: Any) -> Generation:
+        return publish(replace(RESULT, key=key, members=members, **changes), Workspace(tmp_path))
 
-    return publish
+    return publish_result
 
 
 @pytest.fixture
-def published(publish: Publish) -> Generation:
-    return publish()
+def published(publish_result: Publish) -> Generation:
+    return publish_result()
 
 
 def accept(generation: Generation, name: str) -> None:
@@ -108,29 +106,36 @@ def test_what_is_published_is_read_back(published: Generation) -> None:
     assert (read.id, read.key, read.task, read.plan) == (published.id, KEY, a_task(), a_plan())
     assert read.id == published.path.name
     assert (read.method, read.labels_digest) == (Method.SEEDS, "l" * 64)
-    for name in ("w_dsc", "calibration", "folds", "typical_volumes", "metrics"):
-        assert getattr(read.findings, name) == getattr(FINDINGS, name)
-    written, stored = (one.statistics.to_arrays() for one in (FINDINGS, read.findings))
+    for name in ("w_dsc", "calibration", "fold_of_patient", "typical_volumes", "metrics"):
+        assert getattr(read, name) == getattr(RESULT, name)
+    written, stored = (one.statistics.to_arrays() for one in (RESULT, read))
     assert written.keys() == stored.keys()
     for name in written:
         np.testing.assert_array_equal(written[name], stored[name])
-    assert (read.typical_volumes, read.metrics) == ((123.4,), FINDINGS.metrics)
+    assert (read.typical_volumes, read.metrics) == ((123.4,), RESULT.metrics)
     read.verify()
 
 
 @pytest.mark.parametrize("heatmap", CALIBRATORS)
-def test_every_calibration_is_read_back_as_it_was_published(publish: Publish, heatmap: str) -> None:
+def test_every_calibration_is_read_back_as_it_was_published(publish_result: Publish, heatmap: str) -> None:
     task = a_task(heatmap=heatmap)
-    calibration = task.calibrator.fit(FINDINGS.statistics)
-    published = publish(task=task, calibration=calibration)
+    calibration = task.calibrator.fit(RESULT.statistics)
+    published = publish_result(task=task, calibration=calibration)
     assert published.calibration == calibration
     assert type(published.calibration) is CALIBRATORS[heatmap].fitted
 
 
-def test_a_generation_of_an_older_layout_is_damage_and_not_a_traceback(published: Generation) -> None:
+def test_statistics_are_read_when_they_are_asked_for_and_once(published: Generation) -> None:
+    read, early = read_generation(published.path), read_generation(published.path)
+    assert early.statistics is early.statistics
     (published.path / "statistics.npz").rename(published.path / "pattern_counts.npz")
+    # What serves goes on without them.
+    assert read_generation(published.path).calibration == read.calibration
+    assert early.statistics.patterns.voxels.any()
     with pytest.raises(DamagedGenerationError, match=r"statistics\.npz: cannot be read .*; train again"):
-        read_generation(published.path)
+        _ = read.statistics
+    with pytest.raises(DamagedGenerationError, match=r"statistics\.npz: cannot be read"):
+        read.statistics_without("a scan that was not trained on")
 
 
 def test_every_member_is_found_by_its_fold_and_offset(published: Generation) -> None:
@@ -149,12 +154,14 @@ def test_the_manifest_holds_versions_seed_and_a_checksum_of_every_file(published
     assert set(FILES) <= set(manifest["files"])
 
 
-def test_members_are_copied_where_they_cannot_be_linked(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_members_are_copied_where_they_cannot_be_linked(
+    publish_result: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError("another file system")
 
     monkeypatch.setattr(os, "link", refuse)
-    generation = publish()
+    generation = publish_result()
     generation.verify()
     assert generation.load_member(1, 2)["weight"].tolist() == [1, 2]
 
@@ -169,6 +176,17 @@ def test_a_file_changed_by_one_bit_is_named(published: Generation, name: str) ->
     with pytest.raises(DamagedGenerationError, match=f"{name}: differs from what was published; train again"):
         published.verify()
     assert damaged_files(published.path) == [path]
+
+
+def test_members_of_other_folds_than_those_that_matter_may_be_damaged(published: Generation) -> None:
+    (published.path / "members" / "fold_1_offset_2.pt").unlink()
+    published.verify([0])
+    for folds in ([1], [0, 1], None):
+        with pytest.raises(DamagedGenerationError, match=r"fold_1_offset_2\.pt: is missing"):
+            published.verify(folds)
+    (published.path / "folds.json").unlink()
+    with pytest.raises(DamagedGenerationError, match=r"folds\.json: is missing"):
+        published.verify([0])
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -199,7 +217,7 @@ def test_settings_that_cannot_be_read_are_damage_and_no_traceback(
         assert read_generation(published.path).id == published.id
         return
     with pytest.raises(DamagedGenerationError, match=published.id) as raised:
-        read_generation(published.path)
+        assert read_generation(published.path).statistics
     assert "\n" not in str(raised.value)
 
 
@@ -231,10 +249,10 @@ def test_a_truncated_or_missing_member_is_named(published: Generation, keep: int
 
 
 def test_later_generations_and_lost_members_leave_a_published_one_as_it_is(
-    published: Generation, publish: Publish, members: list[list[Path]]
+    published: Generation, publish_result: Publish, members: list[list[Path]]
 ) -> None:
     before = tree(published.path)
-    other = publish("f" * 64)
+    other = publish_result("f" * 64)
     for row in members:
         for path in row:
             path.unlink()
@@ -244,51 +262,36 @@ def test_later_generations_and_lost_members_leave_a_published_one_as_it_is(
     other.verify()
 
 
-def test_a_generation_is_found_by_its_key(published: Generation, publish: Publish) -> None:
-    folder = published.path.parent
-    second = publish("f" * 64)
-    # The folder's name holds the first digits of a key only.
-    assert find_generation(folder, KEY[:8] + "0" * 56) is None
-    assert find_generation(folder, "e" * 64) is None
-    found = find_generation(folder, KEY)
-    assert found is not None
-    assert found.id == published.id
-    found = find_generation(folder, "f" * 64)
-    assert found is not None
-    assert found.id == second.id
-    assert find_generation(folder / "nowhere", KEY) is None
-
-
-def test_a_publication_that_is_killed_is_never_read(tmp_path: Path, publish: Publish) -> None:
+def test_a_publication_that_is_killed_is_never_read(tmp_path: Path, publish_result: Publish) -> None:
     """By a real SIGKILL of a process, after everything is written and before it is moved into place."""
     child = os.fork()
     if child == 0:
         Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-        publish()
+        publish_result()
         os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     workspace = Workspace(tmp_path)
     (half,) = workspace.generations.iterdir()
     assert (half / "manifest.json").is_file()
     assert half.name.startswith(".tmp-")
-    assert find_generation(workspace.generations, KEY) is None
-    generation = publish()
+    assert list(folders_with_key(workspace.generations, KEY)) == []
+    generation = publish_result()
     workspace.remove_leftovers()
     assert list(workspace.generations.iterdir()) == [generation.path]
     generation.verify()
 
 
-def test_a_full_disk_publishes_nothing_and_leaves_nothing(tmp_path: Path, publish: Publish) -> None:
-    first = publish("f" * 64)
+def test_a_full_disk_publishes_nothing_and_leaves_nothing(tmp_path: Path, publish_result: Publish) -> None:
+    first = publish_result("f" * 64)
     before = tree(tmp_path)
     with full_disk(100), pytest.raises(InputError, match="free some space"):
-        publish()
+        publish_result()
     assert tree(tmp_path) == before
     first.verify()
 
 
-def test_a_number_that_is_none_is_not_published(tmp_path: Path, publish: Publish) -> None:
+def test_a_number_that_is_none_is_not_published(tmp_path: Path, publish_result: Publish) -> None:
     """JSON knows no NaN; other readers would stumble over it."""
     with pytest.raises(ValueError, match="not JSON compliant"):
-        publish(typical_volumes=(np.nan,))
+        publish_result(typical_volumes=(np.nan,))
     assert list((tmp_path / "generations").iterdir()) == []

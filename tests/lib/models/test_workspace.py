@@ -1,10 +1,14 @@
+import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from lib.errors import DamagedGenerationError, InputError, NotTrainedError
+from lib.errors import BusyError, DamagedGenerationError, InputError, NotTrainedError, StorageError
+from lib.models import workspace as workspace_module
+from lib.models.generation import read_generation
 from lib.models.workspace import Workspace
 from tests.tiny_training import Trained, full_disk, tree
 
@@ -31,7 +35,7 @@ def test_a_current_generation_that_is_gone_is_named(copied: Trained) -> None:
 def test_a_generation_is_made_current_in_one_step(copied: Trained, tmp_path: Path) -> None:
     """Whoever reads meanwhile gets the old or the new one."""
     workspace, ids = copied.workspace, set()
-    others = [type(copied.generation)(**vars(copied.generation) | {"id": name * 200}) for name in "ab"]
+    others = [replace(copied.generation, id=name * 200) for name in "ab"]
     workspace.make_current(others[0])
     ended = threading.Event()
 
@@ -50,10 +54,26 @@ def test_a_generation_is_made_current_in_one_step(copied: Trained, tmp_path: Pat
 
 def test_a_full_disk_leaves_the_old_generation_current(copied: Trained) -> None:
     before = tree(copied.workspace.root)
-    other = type(copied.generation)(**vars(copied.generation) | {"id": "x" * 50})
+    other = replace(copied.generation, id="x" * 50)
     with full_disk(10), pytest.raises(InputError, match="free some space"):
         copied.workspace.make_current(other)
     assert tree(copied.workspace.root) == before
+
+
+def test_looking_for_baselines_reads_no_generation_whose_manifest_says_that_it_is_none(
+    copied: Trained, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a year of nights there are hundreds."""
+    generations = copied.workspace.generations
+    for number in range(3):
+        other = generations / f"2020010{number + 1}T000000-00000000"
+        shutil.copytree(copied.generation.path, other)
+        (other / "plan.json").write_text("{")
+    read: list[Path] = []
+    monkeypatch.setattr(workspace_module, "read_generation", lambda path: read.append(path) or read_generation(path))
+    assert copied.workspace.baselines() == {}
+    assert read == [copied.generation.path]
+    assert caplog.records == []
 
 
 def test_folds_are_kept_for_their_number_of_folds(tmp_path: Path) -> None:
@@ -66,7 +86,7 @@ def test_folds_are_kept_for_their_number_of_folds(tmp_path: Path) -> None:
 
 def test_one_training_at_a_time(tmp_path: Path) -> None:
     first, second = Workspace(tmp_path), Workspace(tmp_path)
-    refused = pytest.raises(InputError, match="another training is running here")
+    refused = pytest.raises(BusyError, match="another training is running here")
     with first.training_lock(), refused, second.training_lock():
         pass
     with second.training_lock():
@@ -85,7 +105,7 @@ def test_a_workspace_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     workspace = Workspace(tmp_path / "file" / "workspace")
     with (
-        pytest.raises(InputError, match=r"cannot be written .*; choose a workspace that is writable"),
+        pytest.raises(StorageError, match=r"cannot be written .*; choose a workspace that is writable"),
         workspace.training_lock(),
     ):
         pass

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lib.errors import InputError
-from lib.training.checkpoints import MemberStore
-from lib.training.member_keys import chain_keys
+from lib.storage.digest import digest_chain
+from lib.training.checkpoints import CheckpointStore
 from tests.tiny_training import full_disk, tree
 
 KEY, OTHER = "a" * 64, "b" * 64
@@ -39,7 +39,7 @@ def equal(first: nn.Module, second: nn.Module) -> bool:
 
 
 def test_kept_weights_come_back(tmp_path: Path) -> None:
-    store = MemberStore(tmp_path / "members")
+    store = CheckpointStore(tmp_path / "members")
     assert not store.has(KEY)
     store.save(KEY, a_network(1))
     assert store.has(KEY)
@@ -50,14 +50,14 @@ def test_kept_weights_come_back(tmp_path: Path) -> None:
 
 
 def test_equal_weights_give_equal_files(tmp_path: Path) -> None:
-    store = MemberStore(tmp_path)
+    store = CheckpointStore(tmp_path)
     for key in (KEY, OTHER):
         store.save(key, a_network(1))
     assert store.path(KEY).read_bytes() == store.path(OTHER).read_bytes()
 
 
 def test_a_full_disk_leaves_no_checkpoint_and_says_so(tmp_path: Path) -> None:
-    store = MemberStore(tmp_path)
+    store = CheckpointStore(tmp_path)
     with full_disk(), pytest.raises(InputError, match=r"could not be written \(File too large\); free some space"):
         store.save(KEY, a_network())
     assert not store.has(KEY)
@@ -66,7 +66,7 @@ def test_a_full_disk_leaves_no_checkpoint_and_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keep", [0, 1, 200, -1])
 def test_a_damaged_file_is_named(tmp_path: Path, keep: int) -> None:
-    store = MemberStore(tmp_path)
+    store = CheckpointStore(tmp_path)
     store.save(KEY, a_network())
     path = store.path(KEY)
     path.write_bytes(path.read_bytes()[:keep])
@@ -75,14 +75,14 @@ def test_a_damaged_file_is_named(tmp_path: Path, keep: int) -> None:
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    store = MemberStore(tmp_path)
+    store = CheckpointStore(tmp_path)
     store.save(KEY, nn.Conv3d(1, 2, 3))
     with pytest.raises(InputError, match="is damaged"):
         store.load(KEY, a_network())
 
 
 def test_a_pickle_in_place_of_weights_does_not_run(tmp_path: Path) -> None:
-    store = MemberStore(tmp_path)
+    store = CheckpointStore(tmp_path)
     for write in (torch.save, lambda bomb, path: path.write_bytes(pickle.dumps(bomb, protocol=2))):
         write(Bomb(tmp_path / "ran"), store.path(KEY))
         with pytest.raises(InputError, match="is damaged"):
@@ -94,7 +94,7 @@ def test_a_pickle_in_place_of_weights_does_not_run(tmp_path: Path) -> None:
 
 
 def test_what_nothing_loaded_for_thirty_days_is_removed(tmp_path: Path) -> None:
-    store = MemberStore(tmp_path)
+    store = CheckpointStore(tmp_path)
     past = time.time() - 31 * 24 * 3600
     for key in (KEY, OTHER):
         store.save(key, a_network())
@@ -106,7 +106,7 @@ def test_what_nothing_loaded_for_thirty_days_is_removed(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_forgotten_by_any_name_of_its_file(tmp_path: Path) -> None:
-    store = MemberStore(tmp_path / "members")
+    store = CheckpointStore(tmp_path / "members")
     for key in (KEY, OTHER):
         store.save(key, a_network())
     os.link(store.path(KEY), tmp_path / "linked.pt")
@@ -121,14 +121,14 @@ _PARTS = st.lists(st.integers(0, 2), max_size=5)
 
 @given(_PARTS, _PARTS)
 def test_a_key_depends_on_all_parts_up_to_its_own(first: list[int], second: list[int]) -> None:
-    for number, (one, other) in enumerate(zip(chain_keys("base", first), chain_keys("base", second), strict=False)):
+    for number, (one, other) in enumerate(zip(digest_chain("base", first), digest_chain("base", second), strict=False)):
         assert (one == other) is (first[: number + 1] == second[: number + 1])
-    assert not set(chain_keys("base", first)) & set(chain_keys("other", first))
-    assert len(set(chain_keys("base", first))) == len(first)
+    assert not set(digest_chain("base", first)) & set(digest_chain("other", first))
+    assert len(set(digest_chain("base", first))) == len(first)
 
 
 def test_a_checkpoint_that_is_marked_as_used_stays(tmp_path: Path) -> None:
-    store = MemberStore(tmp_path)
+    store = CheckpointStore(tmp_path)
     for key in (KEY, OTHER):
         store.save(key, a_network())
         os.utime(store.path(key), (0, 0))

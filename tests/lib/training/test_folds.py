@@ -1,12 +1,15 @@
 import random
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.errors import InputError
-from lib.training.folds import assign_folds
+from lib.preprocessing.prepared_scans import PreparedScan
+from lib.training.folds import assign_folds, split_folds
 
 names = st.lists(st.text(max_size=4), unique=True, max_size=20)
 
@@ -151,3 +154,22 @@ def test_refuses_fewer_than_two_folds(fold_count):
 def test_names_from_a_file_system_without_unicode_are_taken():
     names_with_raw_bytes = [b"scan_\xff".decode(errors="surrogateescape"), "b", "c"]
     assert sorted(assign_folds(names_with_raw_bytes, fold_count=3, previous={}).values()) == [0, 1, 2]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("pqrs"), st.integers(0, 99)), min_size=1, max_size=12, unique=True), st.randoms()
+)
+def test_every_scan_is_judged_once_by_members_that_saw_no_scan_of_its_patient(
+    named: list[tuple[str, int]], random: Any
+) -> None:
+    scans = [PreparedScan(f"{p}_{n}", patient=p, digest=f"{p}{n}", folder=Path()) for p, n in named]
+    assigned = {"p": 0, "q": 1, "r": 2, "s": 1}
+    folds = split_folds(scans, assigned, 3)
+    assert [fold.number for fold in folds] == [0, 1, 2]
+    for fold in folds:
+        assert {scan.patient for scan in fold.training}.isdisjoint(scan.patient for scan in fold.validation)
+        assert {*fold.training, *fold.validation} == set(scans)
+    judged = [scan.name for fold in folds for scan in fold.validation]
+    assert sorted(judged) == sorted(scan.name for scan in scans)
+    random.shuffle(scans)
+    assert split_folds(scans, assigned, 3) == folds

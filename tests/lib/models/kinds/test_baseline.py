@@ -8,11 +8,13 @@ import pytest
 
 from lib.calibration.settings import FoldAggregation
 from lib.datasets.scans import LabelledScan
-from lib.ensemble_training.baselines import DROPOUT, NETWORKS
 from lib.ensemble_training.train import train_ensemble
 from lib.models.ensemble import Ensemble
 from lib.models.generation import Generation
-from lib.models.method import Method
+from lib.models.kinds.baseline import NETWORKS
+from lib.models.kinds.mc_dropout import DROPOUT
+from lib.models.kinds.method import Method
+from lib.models.kinds.registry import KINDS
 from lib.models.workspace import Workspace
 from lib.task.task import Task
 from tests.tiny_training import Trained, TrainingLog, a_ball_volume, a_task, record_training, tree
@@ -22,7 +24,7 @@ BASELINES = [Method.SEEDS, Method.DROPOUT]
 
 def train(task: Task, scans: tuple[LabelledScan, ...], workspace: Workspace | Path, method: Method) -> Generation:
     workspace = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
-    generation = train_ensemble(task, scans, workspace, method=method, device="cpu")
+    generation = train_ensemble(task, scans, workspace, kind=KINDS[method], device="cpu")
     assert generation is not None
     return generation
 
@@ -61,7 +63,7 @@ def test_every_network_sees_all_labelled_scans_at_w_dsc(
     assert {names for names, _ in log.stages} == {tuple(scan.name for scan in balls[:3])}
     assert {stage.loss_weight for _, stage in log.stages if stage.number == 4} == {(-1.0,)}
     assert len({stage.seed for _, stage in log.stages}) == 4 * networks
-    assert (generation.method, generation.findings.w_dsc) == (method, (-1.0,))
+    assert (generation.method, generation.w_dsc) == (method, (-1.0,))
     assert (generation.task.fold_count, generation.task.offsets) == (NETWORKS, (0.0,))
     assert generation.task.network.dropout == (DROPOUT if method is Method.DROPOUT else 0)
 
@@ -128,7 +130,7 @@ def test_an_interrupted_baseline_goes_on(
     log = record_training(monkeypatch)
     workspace = Workspace(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        train_ensemble(quick(), balls[:3], workspace, method=Method.SEEDS, device="cpu", progress=interrupt)
+        train_ensemble(quick(), balls[:3], workspace, kind=KINDS[Method.SEEDS], device="cpu", progress=interrupt)
     kept = len(list(workspace.members.glob("[!.]*.pt")))
     assert 0 < kept < 28
     assert not workspace.generations.exists()
@@ -145,7 +147,7 @@ def test_w_dsc_is_that_of_the_calibrated_method_whose_members_are_reused(
     calibrated = train(task, balls[:2], workspace, Method.CALIBRATED)
     log = record_training(monkeypatch)
     baseline = train(task, balls[:2], workspace, Method.DROPOUT)
-    assert baseline.findings.w_dsc == calibrated.findings.w_dsc
+    assert baseline.w_dsc == calibrated.w_dsc
     assert log.count() == 4
 
 
@@ -161,7 +163,7 @@ def test_a_baseline_knows_whom_it_has_seen_and_claims_no_dsc(
 ) -> None:
     generation, _ = baselines[method]
     names = {scan.name for scan in balls[:3]}
-    assert set(generation.findings.folds) == set(generation.metrics["dice_by_scan"]) == names
+    assert set(generation.fold_of_patient) == set(generation.metrics["dice_by_scan"]) == names
     assert generation.metrics["dice"] == {"lesion": None}
     assert generation.calibration.coefficients == ((1.0,),)
     assert generation.calibration.combination is FoldAggregation.MEAN
