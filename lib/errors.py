@@ -12,8 +12,11 @@ class InputError(ProductError, ValueError):
     """Something that a person gave is wrong: a file, a setting, a folder."""
 
 
-class NotTrainedError(InputError):
-    """A prediction or a ranking was asked for before the first generation was published."""
+class NotTrainedError(ProductError):
+    """A prediction or a ranking was asked for before the first generation was published.
+
+    It is no `InputError`: nothing that was given is wrong, and what goes on past wrong input must not go on past this.
+    """
 
 
 class BusyError(ProductError):

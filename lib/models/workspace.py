@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lib.errors import DamagedGenerationError, InputError, NotTrainedError
+from lib.errors import BusyError, DamagedGenerationError, InputError, NotTrainedError, StorageError
 from lib.models.generation import Generation, read_generation
 from lib.models.method import Method
 from lib.storage.atomic import write_text
@@ -52,10 +52,7 @@ class Workspace:
         """
         current = self.current()
         if current is None:
-            raise NotTrainedError(
-                f"{self.root}: no model is trained yet; label some scans, then train (`calibrated-ensemble train`, "
-                "or the trainer `ensemble` of the server)"
-            )
+            raise NotTrainedError(f"{self.root}: no model is trained yet; label some scans, then train")
         return read_generation(self.generations / current)
 
     def baselines(self) -> dict[Method, Generation]:
@@ -131,18 +128,19 @@ class Workspace:
         """Hold the right to train; it ends with the process, however that ends.
 
         Raises:
-            InputError: another process trains in this workspace, or the folder cannot be written to.
+            BusyError: another process trains in this workspace.
+            StorageError: the folder cannot be written to.
         """
         lock = FileLock(self.root / "training.lock")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise InputError(
+            raise BusyError(
                 f"{self.root}: another training is running here; wait for it to end or stop it, then train again"
             ) from error
         except OSError as error:
-            raise InputError(
+            raise StorageError(
                 f"{self.root}: cannot be written ({os.strerror(error.errno or 0)}); choose a workspace that is writable"
             ) from error
         try:

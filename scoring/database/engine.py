@@ -18,7 +18,8 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
-from lib.errors import InputError
+from lib.errors import DatabaseError, InputError
+from lib.storage.disk import make_folder
 from scoring.database.tables import SCHEMA_VERSION, events, information, metadata
 
 LOCK_SECONDS = 30.0
@@ -50,8 +51,9 @@ def open_database(url_or_path: str | Path) -> Engine:
         url_or_path: path of a SQLite file, or any SQLAlchemy URL (`postgresql+psycopg://...`).
 
     Raises:
-        InputError: no such driver or server, a folder that cannot be written to, a file that is
-            no database, or a database written by another version.
+        InputError: no such driver, or no URL of a database.
+        StorageError: the folder of the file cannot be made.
+        DatabaseError: the database cannot be reached or written to, is none, or was written by another version.
     """
     url = _url(url_or_path)
     try:
@@ -77,7 +79,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """Give a connection that sees one consistent state.
 
     Raises:
-        InputError: the database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     with _explained(engine.url), engine.begin() as connection:
         yield connection
@@ -91,7 +93,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     it commits.
 
     Raises:
-        InputError: the database cannot be written to, the disk is full, or another process
+        DatabaseError: the database cannot be written to, the disk is full, or another process
             held the lock for longer than `LOCK_SECONDS`.
     """
     with _explained(engine.url), engine.execution_options(**{_WRITES: True}).begin() as connection:
@@ -134,12 +136,7 @@ def _url(url_or_path: str | Path) -> URL:
                 f"database: {url_or_path!r} is no database URL; give a path or a URL such as sqlite:////data/queue.sqlite"
             ) from error
     path = Path(url_or_path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{path}: the folder cannot be made ({error.strerror}); choose a workspace that is writable"
-        ) from error
+    make_folder(path.parent)
     return URL.create("sqlite", database=str(path))
 
 
@@ -174,7 +171,7 @@ def _use_write_ahead_log(engine: Engine) -> None:
                 finally:
                     connection.close()
             return
-        except InputError as error:
+        except DatabaseError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
@@ -195,13 +192,13 @@ def _check_schema(engine: Engine) -> None:
             # On a server (not on SQLite) another process may have made the tables at the same moment.
             if not exists():
                 reason = " ".join(str(error.orig).split())
-                raise InputError(
+                raise DatabaseError(
                     f"{_shown(engine.url)}: the tables cannot be made ({reason}); give this user the right to"
                 ) from error
     with reading(engine) as connection:
         found = connection.scalar(select(information.c.schema_version))
     if found != SCHEMA_VERSION:
-        raise InputError(
+        raise DatabaseError(
             f"{_shown(engine.url)}: has tables of version {found}, this program knows {SCHEMA_VERSION}; "
             "use the program that wrote it, or stop the server and move the database away: scores are made again"
         )
@@ -225,7 +222,7 @@ def _explained(url: URL) -> Iterator[None]:
             right = f"another program held it for {LOCK_SECONDS:g} s: try again, or end that one"
         elif not isinstance(original, sqlite3.Error):
             right = "check that the server runs and that address, user and password are right"
-        raise InputError(f"{_shown(url)}: the database cannot be used ({reason}); {right}") from error
+        raise DatabaseError(f"{_shown(url)}: the database cannot be used ({reason}); {right}") from error
 
 
 def _shown(url: URL) -> str:

@@ -33,7 +33,7 @@ def synchronise_scans(
             marked after that stays labelled. None: just now.
 
     Raises:
-        InputError: the database cannot be written to.
+        DatabaseError: the database cannot be written to.
     """
     labelled = frozenset(labelled)
     wanted = {name: ScanState.LABELLED if name in labelled else ScanState.UNLABELLED for name in names}
@@ -69,7 +69,7 @@ def mark_labelled(
         now: seconds since 1970, the present by default.
 
     Raises:
-        InputError: the database cannot be written to.
+        DatabaseError: the database cannot be written to.
     """
     moment = time.time() if now is None else now
     with writing(engine) as connection:

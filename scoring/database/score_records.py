@@ -35,7 +35,7 @@ def record_score(
 
     Raises:
         ValueError: no class, or an estimate outside [0, 1].
-        InputError: the database cannot be written to.
+        DatabaseError: the database cannot be written to.
     """
     wrong = {name: value for name, value in classes.items() if not 0 <= value <= 1}
     if wrong or not classes:
@@ -60,7 +60,7 @@ def record_failure(
         now: seconds since 1970, the present by default.
 
     Raises:
-        InputError: the database cannot be written to.
+        DatabaseError: the database cannot be written to.
     """
     values = {"mean": None, "classes": None, "error": reason}
     _store(engine, scan, generation, values, seconds, now, kind="failed", detail=f"{generation}: {reason}")
@@ -73,7 +73,7 @@ def names_done(engine: Engine, generation: str, *, failed_before: float) -> set[
     at `failed_before` (seconds since 1970) or later.
 
     Raises:
-        InputError: the database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     labelled = select(scans.c.name).where(scans.c.state == ScanState.LABELLED.value)
     scored = (
@@ -89,7 +89,7 @@ def is_done(engine: Engine, scan: str, generation: str, *, failed_before: float)
     """Whether one scan is among `names_done`, asked quickly.
 
     Raises:
-        InputError: the database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     query = (
         select(scans.c.id)

@@ -59,7 +59,8 @@ def lease_scan(
         or labelled already.
 
     Raises:
-        InputError: no client, or a database that cannot be used.
+        InputError: no client.
+        DatabaseError: the database cannot be used.
     """
     if not client:
         raise InputError("client_id: is missing; say who takes the scan")
@@ -92,7 +93,7 @@ def end_lease(engine: Engine, scan: str, *, client: str | None = None, now: floa
         Whether there was one.
 
     Raises:
-        InputError: the database cannot be written to.
+        DatabaseError: the database cannot be written to.
     """
     row = select(scans.c.id).where(scans.c.name == scan).scalar_subquery()
     theirs = leases.c.scan_id == row

@@ -52,7 +52,8 @@ def next_scan(
         The scan, or None when nothing is left (`queue_state` says why).
 
     Raises:
-        InputError: unknown strategy, a lease that is not positive, or a database that cannot be used.
+        InputError: unknown strategy, or a lease that is not positive.
+        DatabaseError: the database cannot be used.
     """
     if strategy not in get_args(Strategy):
         raise InputError(f"strategy: {strategy!r} is unknown; give one of {', '.join(get_args(Strategy))}")

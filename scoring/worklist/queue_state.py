@@ -40,7 +40,7 @@ def queue_state(engine: Engine, *, generation: str | None, now: float | None = N
     """Count what is labelled, leased, broken and free, to say why nothing is served.
 
     Raises:
-        InputError: the database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     moment = time.time() if now is None else now
     unlabelled = scans.c.state == ScanState.UNLABELLED.value

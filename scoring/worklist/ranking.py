@@ -46,7 +46,7 @@ def ranking(
         now: seconds since 1970, the present by default; expired leases are not shown.
 
     Raises:
-        InputError: the database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     moment = time.time() if now is None else now
     kind = case((scores.c.mean.is_not(None), 0), (scores.c.error.is_not(None), 2), else_=1)

@@ -8,9 +8,10 @@ from typing import Any
 import nrrd
 import numpy as np
 
-from lib.errors import InputError
+from lib.errors import InputError, StorageError
 from lib.images.files import SUFFIXES, write_volume
 from lib.images.volume import Volume
+from lib.storage.disk import writing_to
 
 _TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -58,16 +59,17 @@ def write_result(array: np.ndarray, affine: np.ndarray, *, suffix: str, compress
         compress: for NRRD only: viewers ask for plain data, since some cannot unpack it.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     with tempfile.NamedTemporaryFile(prefix="calibrated-ensemble-", suffix=suffix, delete=False) as file:
         path = Path(file.name)
     if suffix == ".nrrd":
         try:
-            nrrd.write(str(path), array, _nrrd_header(array, affine, compress=compress))
-        except OSError as error:
+            with writing_to(path):
+                nrrd.write(str(path), array, _nrrd_header(array, affine, compress=compress))
+        except StorageError:
             path.unlink(missing_ok=True)
-            raise InputError(f"{path}: cannot be written ({error.strerror}); free some space") from error
+            raise
     else:
         write_volume(path, Volume(array, affine))
     return str(path)

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from apps.calibrated_ensemble.commands.choice import choose
 
 from apps.calibrated_ensemble.command_line import run
-from apps.calibrated_ensemble.commands.choice import choose
 from apps.calibrated_ensemble.commands.serve import (
     APP_FOLDER,
     require_free_port,

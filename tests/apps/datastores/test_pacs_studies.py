@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import requests
+from apps.calibrated_ensemble.jobs.scan_source import labelled_scans, unlabelled_scans, waits_for_a_label
 from fastapi import HTTPException
 from monailabel.datastore.dicom import DICOMWebDatastore
 from pydicom import Dataset
@@ -18,7 +19,6 @@ from sqlalchemy import Engine
 
 from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
 from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
-from apps.calibrated_ensemble.jobs.scan_source import labelled_scans, unlabelled_scans, waits_for_a_label
 from apps.calibrated_ensemble.reports.class_colours import label_colours
 from lib.dicom.segmentation_reader import read_segmentation
 from lib.dicom.segmentation_writer import segmentation_dataset

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from apps.calibrated_ensemble.jobs.scan_source import labelled_scans, unlabelled_scans
 from fastapi import HTTPException
 
 from apps.calibrated_ensemble.datastores.label_submission import ReviewedLabel
 from apps.calibrated_ensemble.datastores.studies_folder import INDEX, StudiesFolder
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
-from apps.calibrated_ensemble.jobs.scan_source import labelled_scans, unlabelled_scans
 from lib.datasets.studies_folder import read_studies
 from lib.errors import InputError
 from lib.images.files import write_volume
