@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import pytest
 import torch
 from sqlalchemy import Engine, func, select
 
-from lib.errors import InputError
+from lib.errors import DamagedGenerationError, DatabaseError, StorageError, UnreachableError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
 from lib.quality.estimated_dsc import estimated_dsc
@@ -233,6 +234,29 @@ def test_progress_is_told_after_every_scan(engine: Engine, scans: list[Scan], tm
     assert told[1][3] == {"failed": 1}
 
 
+@pytest.mark.parametrize(
+    ("error", "ends_as"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), StorageError),
+        (StorageError("scan.nii.gz: cannot be written"), StorageError),
+        (UnreachableError("the PACS does not answer"), UnreachableError),
+        (DamagedGenerationError("members: differ"), DamagedGenerationError),
+    ],
+)
+def test_what_is_no_fault_of_the_scans_ends_the_run_and_is_booked_for_none(
+    engine: Engine, scans: list[Scan], error: Exception, ends_as: type[Exception]
+) -> None:
+    def download() -> Path:
+        raise error
+
+    with pytest.raises(ends_as):
+        score_scans(engine, GreyValues(), [scans[0], Scan("scan_1", download), scans[2]])
+    ranked = {line.scan: line for line in ranking(engine, "g")}
+    assert set(ranked) >= {"scan_0"}
+    assert all(line.error is None for line in ranked.values())
+    assert score_scans(engine, GreyValues(), scans[:3]).scored == 2
+
+
 def test_a_database_that_cannot_be_written_ends_the_run_instead_of_blaming_the_scans(
     tmp_path: Path, scans: list[Scan]
 ) -> None:
@@ -240,7 +264,7 @@ def test_a_database_that_cannot_be_written_ends_the_run_instead_of_blaming_the_s
     score_scans(engine, GreyValues(), scans[:1])
     with reading(engine) as connection:
         connection.exec_driver_sql("PRAGMA query_only = ON")
-    with pytest.raises(InputError, match="readonly"):
+    with pytest.raises(DatabaseError, match="readonly"):
         score_scans(engine, GreyValues(), scans)
     with reading(engine) as connection:
         connection.exec_driver_sql("PRAGMA query_only = OFF")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from lib.errors import InputError
+from lib.errors import DatabaseError, InputError, ProductError, StorageError
 from scoring.database.engine import open_database, reading, record_event, writing
 from scoring.database.scan_list import synchronise_scans
 from scoring.database.tables import events, information, scans
@@ -56,31 +56,31 @@ def test_an_error_of_the_program_is_not_taken_for_one_of_the_disk(tmp_path: Path
     engine = open_database(tmp_path / "database.sqlite")
     with pytest.raises(Exception, match="no such table") as caught, writing(engine) as connection:
         connection.exec_driver_sql("SELECT * FROM nonsense")
-    assert not isinstance(caught.value, InputError)
+    assert not isinstance(caught.value, ProductError)
 
 
 def test_refuses_a_file_that_is_no_database_and_leaves_it_alone(tmp_path: Path) -> None:
     path = tmp_path / "database.sqlite"
     path.write_text("scan,score\n" * 200)
-    with pytest.raises(InputError, match=r"database\.sqlite: .*not a database") as caught:
+    with pytest.raises(DatabaseError, match=r"database\.sqlite: .*not a database") as caught:
         open_database(path)
     assert "\n" not in str(caught.value)
     assert path.read_text() == "scan,score\n" * 200
 
 
 def test_refuses_a_path_that_is_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unable to open"):
+    with pytest.raises(DatabaseError, match="unable to open"):
         open_database(tmp_path)
 
 
 def test_refuses_a_workspace_inside_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="workspace that is writable"):
+    with pytest.raises(StorageError, match="place that is writable"):
         open_database(tmp_path / "file" / "database.sqlite")
 
 
 def test_refuses_a_folder_that_is_read_only() -> None:
-    with read_only_folder() as folder, pytest.raises(InputError, match="writable"):
+    with read_only_folder() as folder, pytest.raises(DatabaseError, match="writable"):
         open_database(folder / "database.sqlite")
 
 
@@ -90,7 +90,7 @@ def test_a_database_that_is_read_only_can_be_read_and_says_so_when_written(tmp_p
     engine = open_database(f"sqlite:///file:{path}?mode=ro&uri=true")
     with reading(engine) as connection:
         assert connection.scalar(select(scans.c.name)) == "a"
-    with pytest.raises(InputError, match="readonly"):
+    with pytest.raises(DatabaseError, match="readonly"):
         synchronise_scans(engine, ["a", "b"], [])
 
 
@@ -100,7 +100,7 @@ def test_a_full_disk_is_named_and_costs_nothing_that_was_stored(tmp_path: Path) 
     with reading(engine) as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(InputError, match="full"):
+    with pytest.raises(DatabaseError, match="full"):
         synchronise_scans(engine, [f"scan_{i}" for i in range(5000)], [])
     with reading(engine) as connection:
         assert list(connection.execute(select(scans.c.name, scans.c.state))) == [("a", "unlabelled")]
@@ -109,14 +109,14 @@ def test_a_full_disk_is_named_and_costs_nothing_that_was_stored(tmp_path: Path) 
 def test_a_lock_that_is_never_released_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scoring.database.engine.LOCK_SECONDS", 0.05)
     engine = open_database(tmp_path / "database.sqlite")
-    with writing(engine), pytest.raises(InputError, match=r"locked.*try again"):
+    with writing(engine), pytest.raises(DatabaseError, match=r"locked.*try again"):
         synchronise_scans(engine, ["a"], [])
 
 
 def test_refuses_tables_of_another_version(engine: Engine, database: str) -> None:
     with writing(engine) as connection:
         connection.execute(information.update().values(schema_version=99))
-    with pytest.raises(InputError, match="version 99, this program knows 1"):
+    with pytest.raises(DatabaseError, match="version 99, this program knows 1"):
         open_database(database)
 
 
