@@ -39,11 +39,11 @@ def test_a_foreseen_error_is_one_line_with_its_status(
 
 def test_before_the_first_generation_the_line_says_what_to_run(capsys: pytest.CaptureFixture[str]) -> None:
     def command() -> None:
-        raise NotTrainedError("work: no model is trained yet; label some scans, then train")
+        raise NotTrainedError("work: no model is trained yet; then train")
 
     assert exit_status(command) == 2
     assert capsys.readouterr().err == (
-        "calibrated-ensemble: work: no model is trained yet; label some scans, then train (`calibrated-ensemble train`)\n"
+        "calibrated-ensemble: work: no model is trained yet; then train (`calibrated-ensemble train`)\n"
     )
 
 

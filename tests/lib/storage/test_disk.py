@@ -22,9 +22,9 @@ def test_a_full_disk_is_known_by_its_number(error: Exception, full: bool) -> Non
 
 
 def test_the_file_that_cannot_be_written_is_named() -> None:
-    with pytest.raises(StorageError, match=r"out/a\.dcm: cannot be written \(No space left on device\); free some"):
-        with writing_to(Path("out/a.dcm")):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    expected = r"out/a\.dcm: cannot be written \(No space left on device\); free some"
+    with pytest.raises(StorageError, match=expected), writing_to(Path("out/a.dcm")):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_folder_is_made_with_those_above_it_or_named(tmp_path: Path) -> None:
