@@ -32,7 +32,7 @@ class DatabaseError(StorageError):
 
 
 class UnreachableError(ProductError):
-    """The server that holds the scans does not answer; nothing is known to be wrong with the scans themselves."""
+    """A server that is needed, such as a PACS, does not answer; nothing is known to be wrong with what it holds."""
 
 
 class DamagedGenerationError(ProductError):
