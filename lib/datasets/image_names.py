@@ -1,5 +1,6 @@
 """Image files of a folder by the names of their scans."""
 
+import logging
 import os
 import re
 from collections import Counter
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from lib.errors import InputError
 from lib.images.files import SUFFIXES, scan_name
+
+logger = logging.getLogger(__name__)
 
 _CHANNEL = re.compile(r"^(?P<scan>.+)_(?P<channel>\d{4})$")
 
@@ -62,17 +65,19 @@ def image_paths(folder: Path) -> list[Path]:
 
 
 def files_by_name(folder: Path) -> dict[str, Path]:
-    """List the images of a folder by their names without suffix, in the order of the names.
+    """List the images of a folder of a data set as `name_images` does, and tell in the log what is not used.
 
     Raises:
-        InputError: the folder is missing or holds no image, or two files have the same name.
+        InputError: the folder is missing or holds no image.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give a folder of {', '.join(SUFFIXES)} files")
-    files = _distinct(folder)
-    if not files:
+    images = name_images(folder)
+    for path, reason in images.ignored.items():
+        logger.warning("%s: %s", path, reason)
+    if not images.files:
         raise InputError(f"{folder}: holds no {', '.join(SUFFIXES)} files; give a folder that does")
-    return files
+    return dict(images.files)
 
 
 def name_scans(files: Mapping[str, Path], labels: Iterable[str], *, where: Path) -> dict[str, Path]:
@@ -109,16 +114,6 @@ def name_scans(files: Mapping[str, Path], labels: Iterable[str], *, where: Path)
             "give a folder with one channel of each scan"
         )
     return {match["scan"]: files[name] for name, match in channels.items()}
-
-
-def _distinct(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in image_paths(folder):
-        name = scan_name(path)
-        if name in found:
-            raise InputError(f"{path}: has the same name as {found[name].name}; keep one file for each scan")
-        found[name] = path
-    return found
 
 
 def _image_entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -1,5 +1,6 @@
 """Which files of a folder are scans or labels, of which name."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -64,7 +65,17 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert find_image(tmp_path / "none", "a") is None
 
 
-def test_two_files_of_one_scan_of_a_data_set_are_refused(tmp_path: Path) -> None:
+def test_of_two_files_of_one_scan_of_a_data_set_the_one_written_last_counts_and_the_other_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     fill(tmp_path, "a.nii.gz", "a.nii")
-    with pytest.raises(InputError, match=r"same name as a\.nii"):
-        files_by_name(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert files_by_name(tmp_path) == {"a": tmp_path / "a.nii"}
+    assert caplog.messages == [f"{tmp_path}/a.nii.gz: is not used: a.nii has the same name and was written later"]
+
+
+@pytest.mark.parametrize(("folder", "message"), [("none", "no such folder"), ("empty", "holds no .nii.gz")])
+def test_a_data_set_without_images_is_refused(tmp_path: Path, folder: str, message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=message):
+        files_by_name(tmp_path / folder)
