@@ -12,8 +12,11 @@ class InputError(ProductError, ValueError):
     """Something that a person gave is wrong: a file, a setting, a folder."""
 
 
-class NotTrainedError(InputError):
-    """A prediction or a ranking was asked for before the first generation was published."""
+class NotTrainedError(ProductError):
+    """A prediction or a ranking was asked for before the first generation was published.
+
+    It is no `InputError`: nothing that was given is wrong, and what goes on past wrong input must not go on past this.
+    """
 
 
 class BusyError(ProductError):
@@ -29,7 +32,7 @@ class DatabaseError(StorageError):
 
 
 class UnreachableError(ProductError):
-    """The server that holds the scans does not answer; nothing is known to be wrong with the scans themselves."""
+    """A server that is needed, such as a PACS, does not answer; nothing is known to be wrong with what it holds."""
 
 
 class DamagedGenerationError(ProductError):

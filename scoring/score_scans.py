@@ -4,39 +4,24 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Engine
 
-from lib.errors import InputError, UnreachableError
+from lib.datasets.scan_source import ScorableScan, path_of
+from lib.errors import DamagedGenerationError, InputError, StorageError, UnreachableError
 from lib.images.files import read_scan
 from lib.images.region import read_region
 from lib.images.volume import Volume
 from lib.models.prediction import Prediction
 from lib.progress import Progress, silent
+from lib.storage.disk import is_disk_full
 from scoring.database.score_records import is_done, names_done, record_failure, record_score
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 900.0
 """A scan that failed is left alone for this long, however often a scoring run is started."""
-
-
-class ScorableScan(Protocol):
-    """A scan in a folder, or one that is fetched when its path is asked for."""
-
-    @property
-    def name(self) -> str:
-        """Name in the database."""
-
-    @property
-    def image(self) -> Path | Callable[[], Path]:
-        """Image file; a callable may fetch it first, and may fail."""
-
-    @property
-    def region(self) -> Path | Callable[[], Path] | None:
-        """Region mask outside which nothing is predicted, if the scan has one."""
 
 
 class ScoringGeneration(Protocol):
@@ -110,6 +95,7 @@ def score_scans(
     Raises:
         DatabaseError: the database cannot be used, which does end the run.
         UnreachableError: nothing can be fetched at present, which ends the run as well.
+        StorageError: a disk is full or cannot be written to, which is no fault of the scan's and ends the run too.
     """
     start = time.time()
     generation = ensemble.generation
@@ -126,9 +112,11 @@ def score_scans(
             began = time.perf_counter()
             try:
                 classes = _estimate(ensemble, scan, on_prediction)
-            except UnreachableError:
+            except (UnreachableError, StorageError, DamagedGenerationError):
                 raise
             except Exception as error:  # whatever a reader, a download or a network raises must not stop the rest
+                if is_disk_full(error):
+                    raise StorageError(f"{scan.name}: cannot be scored ({error}); free some space") from error
                 if not isinstance(error, InputError):
                     logger.exception("Scan %s could not be scored", scan.name)
                 reason = _reason(error)
@@ -150,16 +138,12 @@ def score_scans(
 
 
 def _estimate(ensemble: Predictor, scan: ScorableScan, on_prediction: PredictionListener | None) -> Mapping[str, float]:
-    volume = read_scan(_path(scan.image))
-    region = read_region(_path(scan.region), volume) if scan.region is not None else None
+    volume = read_scan(path_of(scan.image))
+    region = read_region(path_of(scan.region), volume) if scan.region is not None else None
     prediction = ensemble.predict(volume, region)
     if on_prediction is not None:
         on_prediction(scan.name, prediction)
     return prediction.estimated_dsc
-
-
-def _path(path: Path | Callable[[], Path]) -> Path:
-    return path() if callable(path) else path
 
 
 def _reason(error: Exception) -> str:

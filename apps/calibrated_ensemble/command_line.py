@@ -4,15 +4,13 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.terminal.exit_status import exit_status
 from lib.models.kinds.method import Method
-
-if TYPE_CHECKING:
-    from apps.calibrated_ensemble.commands.choice import Choice
 
 # What a command needs is imported when it runs: torch alone takes seconds, and `--help` should not.
 
@@ -37,7 +35,10 @@ class Preset(StrEnum):
     DEMO = "demo"
 
 
-_Studies = Annotated[str, typer.Option(help="Studies folder: scans in its root, labels in labels/final.")]
+_Studies = Annotated[
+    str,
+    typer.Option(help="Studies folder (scans in its root, labels in labels/final), or URL of a DICOMweb server."),
+]
 _Workspace = Annotated[
     Path | None,
     typer.Option(help="Where models and scores are kept; by default the hidden .calibrated_ensemble of the studies."),
@@ -89,10 +90,10 @@ def train(
     ] = Method.CALIBRATED,
     as_json: _Json = False,
 ) -> None:
-    """Train, calibrate and publish a new generation, without a server; interrupted, it goes on when repeated."""
+    """Train, calibrate, publish and score without a server; interrupted, it goes on when repeated."""
     from apps.calibrated_ensemble.commands.train import run_train
 
-    run_train(_chosen(studies, workspace, task, preset, device), method=method, as_json=as_json)
+    run_train(_options(studies, workspace, task, preset, device), method=method, as_json=as_json)
 
 
 @app.command()
@@ -119,7 +120,7 @@ def predict(
     from apps.calibrated_ensemble.commands.predict import run_predict
 
     return run_predict(
-        images, output, _chosen(studies, workspace, task, preset, device), region=region, dicom=dicom, as_json=as_json
+        images, output, _options(studies, workspace, task, preset, device), region=region, dicom=dicom, as_json=as_json
     )
 
 
@@ -135,7 +136,7 @@ def rank(
     """List the unlabelled scans, least certain first, after scoring those that have no score yet."""
     from apps.calibrated_ensemble.commands.rank import run_rank
 
-    run_rank(_chosen(studies, workspace, task, preset, device), as_json=as_json)
+    run_rank(_options(studies, workspace, task, preset, device), as_json=as_json)
 
 
 @app.command()
@@ -166,7 +167,7 @@ def evaluate(
         images,
         labels,
         output,
-        _chosen(studies, workspace, task, preset, device),
+        _options(studies, workspace, task, preset, device),
         regions=regions,
         corrupt=corrupt,
         include_trained=include_trained,
@@ -191,8 +192,8 @@ def serve(
     """Start the MONAI Label server with this app."""
     from apps.calibrated_ensemble.commands.serve import run_serve
 
-    chosen = _chosen(studies, workspace, task, preset, device, lease_minutes=lease_minutes)
-    run_serve(chosen, host=host, port=port, as_json=as_json)
+    options = _options(studies, workspace, task, preset, device, lease_minutes=lease_minutes)
+    run_serve(options, host=host, port=port, as_json=as_json)
 
 
 @app.command()
@@ -292,7 +293,7 @@ def main() -> None:
     sys.exit(run())
 
 
-def _chosen(
+def _options(
     studies: str | None,
     workspace: Path | None,
     task: str | None,
@@ -300,14 +301,5 @@ def _chosen(
     device: str | None,
     *,
     lease_minutes: float | None = None,
-) -> "Choice":
-    from apps.calibrated_ensemble.commands.choice import choose
-
-    return choose(
-        studies,
-        workspace=workspace,
-        task=task,
-        preset=preset.value if preset else None,
-        device=device,
-        lease_minutes=lease_minutes,
-    )
+) -> CommandOptions:
+    return CommandOptions(studies, workspace, task, preset.value if preset else None, device, lease_minutes)

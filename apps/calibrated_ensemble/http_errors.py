@@ -1,10 +1,10 @@
-"""What a client reads when something goes wrong: a status and one line, never a stack trace."""
+"""What a client reads when something goes wrong: a status and one line, never a stack trace.
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+All below raises `lib.errors`, which know nothing of HTTP; they become answers at the server's edge, here.
+"""
 
-from fastapi import HTTPException
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 from monailabel.interfaces.exception import (
     ImageNotFoundException,
     LabelNotFoundException,
@@ -12,52 +12,72 @@ from monailabel.interfaces.exception import (
     MONAILabelException,
 )
 
-from lib.errors import DamagedGenerationError, InputError, NotTrainedError, UnreachableError
+from lib.errors import (
+    BusyError,
+    DamagedGenerationError,
+    DatabaseError,
+    InputError,
+    NotTrainedError,
+    ProductError,
+    StorageError,
+    UnreachableError,
+)
+from lib.storage.disk import is_disk_full
 
-logger = logging.getLogger(__name__)
-
-NOT_TRAINED = 409
-WRONG_INPUT = 422
-UNREACHABLE = 503
+STATUSES: dict[type[Exception], int] = {
+    InputError: 422,
+    NotTrainedError: 409,
+    BusyError: 409,
+    StorageError: 507,
+    DatabaseError: 503,
+    UnreachableError: 503,
+    DamagedGenerationError: 500,
+    ProductError: 500,
+}
+"""HTTP status of an error; that of the nearest class counts."""
 
 # MONAI Label reports a model, trainer or strategy of an unknown name by these.
 _UNKNOWN_NAME = frozenset({MONAILabelError.INVALID_INPUT, MONAILabelError.APP_INIT_ERROR})
 
 
-@contextmanager
-def clear_answers() -> Iterator[None]:
-    """Turn errors that a person can act on into HTTP answers whose `detail` is their message.
+def answer_errors(server: FastAPI) -> None:
+    """Have a server answer errors that a person can act on with their message as `detail`.
 
-    Raises:
-        HTTPException: 409 before the first generation, 422 for wrong input, 404 for an unknown
-            scan, label, model, trainer or strategy, 500 for a damaged generation, 503 while the
-            PACS does not answer.
+    The status is that of `STATUSES`; 404 for an unknown scan, label, model, trainer or strategy, and
+    507 for a full disk that nobody foresaw. What is an error of the program itself stays one.
+
+    Args:
+        server: may have started already.
     """
-    try:
-        yield
-    except NotTrainedError as error:
-        raise HTTPException(NOT_TRAINED, str(error)) from error
-    except InputError as error:
-        raise HTTPException(WRONG_INPUT, str(error)) from error
-    except DamagedGenerationError as error:
-        raise HTTPException(500, str(error)) from error
-    except UnreachableError as error:
-        raise HTTPException(UNREACHABLE, str(error)) from error
-    except MONAILabelException as error:
-        not_found = isinstance(error, ImageNotFoundException | LabelNotFoundException)
-        raise HTTPException(404 if not_found or error.error in _UNKNOWN_NAME else 500, error.msg) from error
+    server.add_exception_handler(ProductError, _answer_product_error)
+    server.add_exception_handler(MONAILabelException, _answer_monai_label_error)
+    server.add_exception_handler(OSError, _answer_full_disk)
+    # A server that has started has made its handlers up; the next request asks the new ones.
+    server.middleware_stack = server.build_middleware_stack()
 
 
-@contextmanager
-def one_line_failure() -> Iterator[None]:
-    """End a background process with one line in its log, which `GET /train/` and the like show.
+def message_of(error: ProductError | MONAILabelException) -> str:
+    """One line for a client of the server."""
+    if isinstance(error, MONAILabelException):
+        return str(error.msg)
+    if isinstance(error, NotTrainedError):
+        return f"{error}: run the trainer `ensemble`"
+    return str(error)
 
-    Raises:
-        SystemExit: status 2 after an error that a person can act on; others pass.
-    """
-    try:
-        with clear_answers():
-            yield
-    except HTTPException as error:
-        logger.error("%s", error.detail)
-        raise SystemExit(2) from error
+
+async def _answer_product_error(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+    assert isinstance(error, ProductError)
+    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    return JSONResponse({"detail": message_of(error)}, status)
+
+
+async def _answer_monai_label_error(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+    assert isinstance(error, MONAILabelException)
+    not_found = isinstance(error, ImageNotFoundException | LabelNotFoundException) or error.error in _UNKNOWN_NAME
+    return JSONResponse({"detail": message_of(error)}, 404 if not_found else 500)
+
+
+async def _answer_full_disk(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+    if not is_disk_full(error):
+        raise error
+    return JSONResponse({"detail": f"{error}: free some space on the server"}, STATUSES[StorageError])

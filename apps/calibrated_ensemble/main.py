@@ -1,7 +1,9 @@
 """The MONAI Label app: a calibrated ensemble that segments, says how sure it is, and asks for what it needs."""
 
+import atexit
 import logging
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +22,27 @@ from monailabel.interfaces.tasks.train import TrainTask
 # not imported here: the server's /reload would give this file another copy of it than all other modules have.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
-from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
-from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
-from apps.calibrated_ensemble.http_errors import WRONG_INPUT, clear_answers, one_line_failure
+from apps.calibrated_ensemble.annotator import annotator_of
+from apps.calibrated_ensemble.datastores.open_studies import open_studies
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
-from apps.calibrated_ensemble.jobs.scan_source import region_mask
-from apps.calibrated_ensemble.monai_tasks.background_processes import become_server, end_with_server, runs_in_background
+from apps.calibrated_ensemble.monai_tasks.background_processes import (
+    end_with_server,
+    mark_as_server,
+    one_line_failure,
+    runs_in_background,
+)
 from apps.calibrated_ensemble.monai_tasks.batch_inference import BatchInference
 from apps.calibrated_ensemble.monai_tasks.heatmap_infer import HeatmapInfer
-from apps.calibrated_ensemble.monai_tasks.prediction_cache import Predictor
+from apps.calibrated_ensemble.monai_tasks.prediction_cache import PredictionCache
 from apps.calibrated_ensemble.monai_tasks.scoring_method import ESTIMATED_DSC, EstimatedDscScoring
 from apps.calibrated_ensemble.monai_tasks.segmentation_infer import SegmentationInfer
-from apps.calibrated_ensemble.monai_tasks.strategies import NextScan
+from apps.calibrated_ensemble.monai_tasks.strategies import NextScan, NothingLeftError
 from apps.calibrated_ensemble.monai_tasks.trainers import make_trainers
+from apps.calibrated_ensemble.project import Project
 from apps.calibrated_ensemble.routes.add_routes import add_routes
-from apps.calibrated_ensemble.settings import (
-    hand_on_pacs_filter,
-    is_url,
-    open_workspace,
-    pacs_filter,
-    read_app_settings,
-)
-from apps.calibrated_ensemble.tasks.task_files import task_by_name_or_path
-from lib.datasets.studies_folder import FINAL
-from lib.errors import UnreachableError
-from scoring.database.engine import open_database
+from apps.calibrated_ensemble.settings import export_pacs_filter, pacs_filter, read_app_settings
+from lib.datasets.label_tags import FINAL
+from lib.errors import InputError, UnreachableError
 from scoring.strategies.registry import STRATEGIES
 
 logger = logging.getLogger(__name__)
@@ -63,25 +60,24 @@ class CalibratedEnsembleApp(MONAILabelApp):
         conf: see `AppSettings`.
 
     Raises:
-        InputError: a wrong setting or task, or a workspace that cannot be used.
+        InputError: a wrong setting or task.
+        StorageError: the workspace or its database cannot be used.
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]):
         if runs_in_background():
             end_with_server()
-        self._settings = read_app_settings(conf)
-        self._task = task_by_name_or_path(self._settings.task, preset=self._settings.preset)
-        self._workspace = open_workspace(self._settings, studies)
-        self._engine = open_database(self._settings.database_url or self._workspace.database_path)
-        self._submission = LabelSubmission(self._task, self._engine, self._workspace.root / "refused_labels")
-        self._predictor = Predictor(self._workspace, device=self._settings.device)
+        self._project = Project.open(read_app_settings(conf), studies)
+        atexit.register(self._project.close)
+        task = self._project.task
+        self._predictions = PredictionCache(self._project.workspace, device=self._project.device)
         super().__init__(
             app_dir=app_dir,
             studies=studies,
             conf=conf,
-            name=f"Calibrated ensemble: {self._task.name}",
+            name=f"Calibrated ensemble: {task.name}",
             description="Segmentation with calibrated probabilities; serves the least certain scan next",
-            labels=list(self._task.classes),
+            labels=list(task.classes),
         )
         # Scores are made when a generation is published and when the server starts; the stock app starts a
         # scoring process for every scan it serves.
@@ -89,52 +85,28 @@ class CalibratedEnsembleApp(MONAILabelApp):
 
     def init_datastore(self) -> Datastore:
         """Give the datastore of a folder, or of a PACS for a URL."""
-        datastore = self._pacs() if is_url(self.studies) else self._folder()
-        self._register = ScanRegister(datastore, self._engine)
-        return datastore
+        self._opened = open_studies(self._project, in_background=runs_in_background())
+        self._register = ScanRegister(self._opened.scans, self._project.engine)
+        return self._opened.datastore
 
     def init_infers(self) -> dict[str, InferTask]:
         """Give the infer models; the segmentation first, since viewers choose the first."""
         return {
-            MODEL: SegmentationInfer(self._task, self._predictor),
-            HEATMAP: HeatmapInfer(self._task, self._predictor),
+            MODEL: SegmentationInfer(self._project.task, self._predictions),
+            HEATMAP: HeatmapInfer(self._project.task, self._predictions),
         }
 
     def init_trainers(self) -> dict[str, TrainTask]:
         """Give one trainer per loss weight and one for all."""
-        return make_trainers(
-            self._task,
-            workspace=self._workspace,
-            engine=self._engine,
-            device=self._settings.device,
-            store_heatmaps=self._settings.store_heatmaps,
-        )
+        return make_trainers(self._project, self._opened.scans)
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Give the strategies; least certain first, since viewers choose the first."""
-        return {
-            name: NextScan(
-                name,
-                workspace=self._workspace,
-                engine=self._engine,
-                register=self._register,
-                lease_seconds=60 * self._settings.lease_minutes,
-                seed=self._task.seed,
-            )
-            for name in STRATEGIES
-        }
+        return {name: NextScan(name, self._project, self._register) for name in STRATEGIES}
 
     def init_scoring_methods(self) -> dict[str, ScoringMethod]:
         """Give the one scoring method."""
-        return {
-            ESTIMATED_DSC: EstimatedDscScoring(
-                task=self._task,
-                workspace=self._workspace,
-                engine=self._engine,
-                device=self._settings.device,
-                store_heatmaps=self._settings.store_heatmaps,
-            )
-        }
+        return {ESTIMATED_DSC: EstimatedDscScoring(self._project, self._opened.scans)}
 
     def init_batch_infer(self) -> BatchInference:
         """Give the batch inference."""
@@ -144,15 +116,9 @@ class CalibratedEnsembleApp(MONAILabelApp):
         """Become the server, with the viewer; it takes its background processes along when it ends."""
         super().server_mode(mode)
         if mode:
-            self._server = become_server()
-            hand_on_pacs_filter(pacs_filter(server_settings))
-            add_routes(
-                self._settings,
-                datastore=self._datastore,
-                register=self._register,
-                workspace=self._workspace,
-                engine=self._engine,
-            )
+            self._server = mark_as_server()
+            export_pacs_filter(pacs_filter(server_settings))
+            add_routes(self._project, self._opened, self._register)
 
     def on_init_complete(self) -> None:
         """Score what a killed run left unscored, and scans that are new, unless told not to."""
@@ -162,46 +128,49 @@ class CalibratedEnsembleApp(MONAILabelApp):
         except UnreachableError as error:
             logger.warning("%s; scans are listed as soon as it answers", error)
             return
-        if server_settings.MONAI_LABEL_AUTO_UPDATE_SCORING and self._workspace.current() is not None:
+        if server_settings.MONAI_LABEL_AUTO_UPDATE_SCORING and self._project.workspace.current() is not None:
             self.async_scoring(ESTIMATED_DSC)
 
     def info(self) -> dict[str, Any]:
         """Give what `/info/` answers, with the id of the current `generation` (None before the first)."""
-        return {**super().info(), "generation": self._workspace.current()}
+        return {**super().info(), "generation": self._project.workspace.current()}
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Predict one scan: a name in the datastore, a file, or a folder of a DICOM series.
 
         Raises:
-            HTTPException: see `clear_answers`.
+            ImageNotFoundException: there is no such scan.
+            ProductError: see `apps.calibrated_ensemble.monai_tasks.prediction_cache.PredictionCache.predict`.
         """
-        with clear_answers():
-            request = self._with_files(request, datastore or self.datastore())
-            return super().infer(request, datastore)
+        request = self._with_files(request, datastore or self.datastore())
+        return super().infer(request, datastore)
 
     def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Predict many scans."""
-        with self._answers():
+        with self._failures():
             return super().batch_infer(request, datastore)
 
     def train(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run a trainer."""
-        with self._answers():
+        with self._failures():
             return super().train(request)
 
     def scoring(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Run the scoring method."""
-        with self._answers():
+        with self._failures():
             return super().scoring(request, datastore)
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
         """Serve the next scan.
 
         Raises:
-            HTTPException: 404 when nothing is left, and see `clear_answers`.
+            HTTPException: 404 when nothing is left. An empty answer would be simpler, but leads OHIF to
+                a black page; the `detail` holds a message and the counts.
         """
-        with clear_answers():
+        try:
             return super().next_sample(request)
+        except NothingLeftError as error:
+            raise HTTPException(404, {"message": str(error), **error.counts}) from error
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
         """Take note of a label that was stored; a final one ends the scan's lease.
@@ -209,49 +178,27 @@ class CalibratedEnsembleApp(MONAILabelApp):
         Returns:
             `warnings` for the annotator and `voxels` per class, which the client is sent.
         """
-        with clear_answers():
-            if not self._datastore.get_label_by_image_id(image_id, FINAL):
-                return {}
-            info = self._datastore.get_label_info(label_id, FINAL)
-            review = info.get("review") or {}
-            warnings = review.get("warnings", [])
-            self._submission.accept(image_id, client=info.get("client_id") or info.get("user"), warnings=warnings)
-            self._register.note_labelled(image_id)
-            return review
-
-    def _pacs(self) -> PacsStudies:
-        return PacsStudies(
-            self.studies.rstrip("/"),
-            pacs_filter(server_settings),
-            folder=self._workspace.root / "pacs",
-            task=self._task,
-            submission=self._submission,
-            refresh_seconds=self._settings.pacs_refresh_seconds,
-            retry_unreadable=not runs_in_background(),
-        )
-
-    def _folder(self) -> StudiesFolder:
-        return StudiesFolder(
-            self.studies,
-            review=self._submission.review,
-            auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD and not runs_in_background(),
-            read_only=server_settings.MONAI_LABEL_DATASTORE_READ_ONLY,
-        )
+        if not self._datastore.get_label_by_image_id(image_id, FINAL):
+            return {}
+        info = self._datastore.get_label_info(label_id, FINAL)
+        review = info.get("review") or {}
+        warnings = review.get("warnings", [])
+        self._opened.submission.accept(image_id, client=annotator_of(info), warnings=warnings)
+        self._register.note_labelled(image_id)
+        return review
 
     def _with_files(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Check that the scan is there, and name its region mask when the datastore has one."""
+        """Check that the scan is there, and name its region mask when there is one."""
         image = request.get("image")
         if not isinstance(image, str) or not image:
-            raise HTTPException(WRONG_INPUT, "image: give the name of a scan, or a file or folder on the server")
+            raise InputError("image: give the name of a scan, or a file or folder on the server")
         if Path(image).exists():
             return request
         if not datastore.get_image_uri(image):
             raise ImageNotFoundException(f"{image}: no such scan in the studies; ask for one that `/datastore/` lists")
-        mask = region_mask(datastore, self._task, image)
+        mask = self._opened.scans.region(image)
         return {**request, "region": str(mask)} if mask else request
 
-    def _answers(self) -> Any:
-        """How errors are told: over HTTP in the server, in the last line of the log elsewhere."""
-        if self._server_mode:
-            return clear_answers()
-        return one_line_failure()
+    def _failures(self) -> AbstractContextManager[None]:
+        """How errors are told: by the server's answer, or in the last line of a background process's log."""
+        return nullcontext() if self._server_mode else one_line_failure()

@@ -11,7 +11,7 @@ from monailabel.config import Settings
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lib.errors import InputError
+from lib.errors import InputError, StorageError
 from lib.models.workspace import Workspace
 
 ENVIRONMENT_PREFIX = "CALIBRATED_ENSEMBLE_"
@@ -100,7 +100,7 @@ def pacs_filter(server_settings: Settings) -> Mapping[str, str | Sequence[str]]:
     return given
 
 
-def hand_on_pacs_filter(search_filter: Mapping[str, str | Sequence[str]]) -> None:
+def export_pacs_filter(search_filter: Mapping[str, str | Sequence[str]]) -> None:
     """Have the background processes that this process starts list the same scans as it does.
 
     MONAI Label hands all its settings to them, where its own default looks like a filter that was set.
@@ -130,13 +130,13 @@ def open_workspace(settings: AppSettings, studies: str) -> Workspace:
     """Give the workspace, whose folder is made when it is missing.
 
     Raises:
-        InputError: the folder cannot be made.
+        StorageError: the folder cannot be made.
     """
     folder = workspace_folder(settings, studies)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
+        raise StorageError(
             f"{folder}: cannot be made ({error.strerror}); give another folder as `workspace`, "
             "which is where models and scores are kept"
         ) from error

@@ -1,28 +1,83 @@
 """Image files of a folder by the names of their scans."""
 
+import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import InputError
 from lib.images.files import SUFFIXES, scan_name
 
+logger = logging.getLogger(__name__)
+
 _CHANNEL = re.compile(r"^(?P<scan>.+)_(?P<channel>\d{4})$")
 
 
+@dataclass(frozen=True)
+class NamedImages:
+    """The images of a folder of scans or labels.
+
+    Attributes:
+        files: the image of each name, in the order of the names.
+        ignored: files that are not used, each with the reason in a line.
+    """
+
+    files: Mapping[str, Path]
+    ignored: Mapping[Path, str]
+
+
+def name_images(folder: Path) -> NamedImages:
+    """List the images of a folder of scans or labels; suffixes count in any case, hidden files are left out.
+
+    Where one name has several files, the one written last counts, since a viewer that saves another
+    format leaves the older file where it is; of two written at once, the one whose name sorts last. A
+    link to a file that is not there is none. A folder that is not there holds nothing.
+    """
+    found: dict[str, Path] = {}
+    ignored: dict[Path, str] = {}
+    for entry in _image_entries(folder):
+        path = folder / entry.name
+        if entry.is_symlink() and not path.exists():
+            ignored[path] = "links to a file that is not there, and is not used"
+            continue
+        name = scan_name(path)
+        other = found.get(name)
+        if other is not None:
+            path, older = (path, other) if _written(path) > _written(other) else (other, path)
+            ignored[older] = f"is not used: {path.name} has the same name and was written later"
+        found[name] = path
+    return NamedImages(dict(sorted(found.items())), ignored)
+
+
+def find_image(folder: Path, name: str) -> Path | None:
+    """Give the image of a name as `name_images` does; None when there is none."""
+    files = [folder / entry.name for entry in _image_entries(folder) if entry.name.startswith(name)]
+    named = [path for path in files if scan_name(path) == name and path.exists()]
+    return max(named, key=_written, default=None)
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """List all image files of a folder, and links that look like some, in the order of their names."""
+    return sorted(folder / entry.name for entry in _image_entries(folder))
+
+
 def files_by_name(folder: Path) -> dict[str, Path]:
-    """List the images of a folder by their names without suffix, in the order of the names.
+    """List the images of a folder of a data set as `name_images` does, and tell in the log what is not used.
 
     Raises:
-        InputError: the folder is missing or holds no image, or two files have the same name.
+        InputError: the folder is missing or holds no image.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give a folder of {', '.join(SUFFIXES)} files")
-    files = _distinct(folder)
-    if not files:
+    images = name_images(folder)
+    for path, reason in images.ignored.items():
+        logger.warning("%s: %s", path, reason)
+    if not images.files:
         raise InputError(f"{folder}: holds no {', '.join(SUFFIXES)} files; give a folder that does")
-    return files
+    return dict(images.files)
 
 
 def name_scans(files: Mapping[str, Path], labels: Iterable[str], *, where: Path) -> dict[str, Path]:
@@ -61,27 +116,16 @@ def name_scans(files: Mapping[str, Path], labels: Iterable[str], *, where: Path)
     return {match["scan"]: files[name] for name, match in channels.items()}
 
 
-def _image_files(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".") and not path.is_dir()
-    )
-
-
-def _distinct(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in _image_files(folder):
-        name = scan_name(path)
-        if name in found:
-            raise InputError(f"{path}: has the same name as {found[name].name}; keep one file for each scan")
-        found[name] = path
-    return found
-
-
-def _newest(folder: Path) -> dict[str, Path]:
+def _image_entries(folder: Path) -> list[os.DirEntry[str]]:
     if not folder.is_dir():
-        return {}
-    readable = [path for path in _image_files(folder) if path.exists()]
-    by_age = sorted(readable, key=lambda path: (path.stat().st_mtime_ns, path.name))
-    return dict(sorted({scan_name(path): path for path in by_age}.items()))
+        return []
+    with os.scandir(folder) as entries:
+        return [
+            entry
+            for entry in entries
+            if not entry.name.startswith(".") and entry.name.lower().endswith(SUFFIXES) and not entry.is_dir()
+        ]
+
+
+def _written(path: Path) -> tuple[int, str]:
+    return path.stat().st_mtime_ns, path.name

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.datasets.image_names import _image_files, _newest, files_by_name, name_scans
-from lib.datasets.studies_folder import LABELS
+from lib.datasets.image_names import files_by_name, find_image, image_paths, name_scans
+from lib.datasets.label_tags import labels_folder
 from lib.errors import InputError
 from lib.images.files import scan_name
 from lib.storage.atomic import atomic_path
+from lib.storage.disk import make_folder
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def prepare_studies(
 
     Raises:
         InputError: a folder is missing or empty, no label matches a scan, more labels are asked
-            for than there are, a scan has several channels, a different scan is in the way, or
-            the output cannot be written. Nothing has been written then, except in the last case.
+            for than there are, a scan has several channels, or a different scan is in the way. Nothing
+            has been written then.
+        StorageError: the output cannot be written; what was is kept.
     """
     images, output = Path(images).absolute(), Path(output).absolute()
     files = files_by_name(images)
@@ -78,11 +80,11 @@ def prepare_studies(
         example = next(iter(label_files.values()))
         raise InputError(f"{labels}: no label matches a scan of {images}; {example.name} should be named as its scan")
     if labelled is not None and not 0 <= labelled <= len(available):
-        raise InputError(f"--labelled is {labelled}, but {len(available)} scans have a label; give 0 to that number")
+        raise InputError(f"labelled: is {labelled}, but {len(available)} scans have a label; give 0 to that number")
     chosen = sorted(seeded_order(available, seed)[:labelled])
 
     targets = {name: output / _file_name(name, path) for name, path in scans.items()}
-    present = {scan_name(path): path for path in _image_files(output)} if output.is_dir() else {}
+    present = {scan_name(path): path for path in image_paths(output)} if output.is_dir() else {}
     for name, path in scans.items():
         standing = present.get(name)
         if standing is not None and not _same(standing, path):
@@ -91,10 +93,10 @@ def prepare_studies(
     for name, path in scans.items():
         if name not in present:
             _link(path, targets[name])
-    kept = [name for name in chosen if not _copy_label(label_files[name], output / LABELS, name)]
+    kept = [name for name in chosen if not _copy_label(label_files[name], labels_folder(output), name)]
     masks = sorted(set(scans) & set(region_files))
     for name in masks:
-        _copy_label(region_files[name], output / "labels" / str(region_tag), name)
+        _copy_label(region_files[name], labels_folder(output, str(region_tag)), name)
     return Prepared(len(scans), len(available), tuple(chosen), tuple(kept), len(masks))
 
 
@@ -126,10 +128,7 @@ def _same(first: Path, second: Path) -> bool:
 
 
 def _link(source: Path, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{target.parent}: cannot be made ({error.strerror}); choose a writable folder") from error
+    make_folder(target.parent)
     # A hard link comes first: the server resolves symbolic links and would delete the source with the scan.
     for link in (target.hardlink_to, target.symlink_to):
         try:
@@ -142,7 +141,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _copy_label(source: Path, folder: Path, name: str) -> bool:
     """Copy a label unless there is one; False when a different one is there and stays."""
-    standing = _newest(folder).get(name)
+    standing = find_image(folder, name)
     if standing is not None:
         return _same(standing, source)
     _copy(source, folder / _file_name(name, source))

@@ -10,6 +10,10 @@ from lib.errors import InputError
 from lib.models.generation import Generation
 
 
+class AllTrainedOnError(InputError):
+    """A model was trained on all scans that are to judge it."""
+
+
 @dataclass(frozen=True)
 class ChosenScans:
     """Labelled scans, each part in the order of the names.
@@ -54,11 +58,12 @@ def choose_scans(
 
     Raises:
         InputError: a folder is missing or empty, no label matches a scan, region masks for a task
-            without region, or nothing is left to evaluate.
+            without region.
+        AllTrainedOnError: nothing is left to evaluate.
     """
     if regions is not None and generation.task.region is None:
         raise InputError(
-            f"--regions {regions}: the model's task {generation.task.name} has no region; leave the option out"
+            f"{regions}: the model's task {generation.task.name} has no region; leave the region masks out"
         )
     data_set = read_data_set(images, labels, generation.task, regions=regions)
     chosen = divide_scans(
@@ -91,9 +96,9 @@ def divide_scans(
     trained = [scan for scan in labelled if scan.patient in folds]
     evaluated = tuple(scan for scan in labelled if include_trained or scan.patient not in folds)
     if not evaluated:
-        raise InputError(
+        raise AllTrainedOnError(
             f"{where}: the model was trained on the patients of all {len(labelled)} labelled scans; "
-            "give scans that it has not seen, or --include-trained for figures that flatter it"
+            "give scans that it has not seen"
         )
     seen = {scan.name: scan for scan in studies if scan.patient in folds} | {scan.name: scan for scan in trained}
     by_fold = sorted(seen.values(), key=lambda scan: (folds[scan.patient], scan.name))

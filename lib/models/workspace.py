@@ -53,10 +53,7 @@ class Workspace:
         """
         current = self.current()
         if current is None:
-            raise NotTrainedError(
-                f"{self.root}: no model is trained yet; label some scans, then train (`calibrated-ensemble train`, "
-                "or the trainer `ensemble` of the server)"
-            )
+            raise NotTrainedError(f"{self.root}: no model is trained yet; label some scans, then train")
         return read_generation(self.generations / current)
 
     def baselines(self) -> dict[Method, Generation]:

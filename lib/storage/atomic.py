@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.errors import InputError
+from lib.errors import InputError, ProductError, StorageError
+from lib.storage.disk import writing_to
 
 # A full disk is reported with the name of what was read as well.
-_OF_READING = {errno.ENOENT, errno.EACCES, errno.EISDIR, errno.EIO}
+_OF_READING = {errno.ENOENT, errno.EACCES, errno.EISDIR}
 
 
 @contextmanager
@@ -23,19 +24,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
     and whatever stood at `path` is left as it was.
 
     Raises:
-        InputError: the folder cannot be written to, or the disk is full.
+        StorageError: the folder cannot be written to, or the disk is full.
+        InputError: what was to be written there cannot be read.
     """
     path = Path(path)
-    try:
+    with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=".tmp-", suffix="".join(path.suffixes[-2:]), delete=False
         ) as file:
             temporary = Path(file.name)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); free some space or choose a folder that is writable"
-        ) from error
     try:
         yield temporary
         _flush(temporary)
@@ -44,7 +42,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise InputError(_explained(error, path)) from error
+        raise _explained(error, path) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -54,7 +52,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all.
 
     Raises:
-        InputError: see `atomic_path`.
+        StorageError: see `atomic_path`.
     """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -68,7 +66,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     `path` must not exist: a folder that is published is never written again.
 
     Raises:
-        InputError: the parent cannot be written to, or the disk is full.
+        StorageError: the parent cannot be written to, or the disk is full.
+        InputError: what was to be written there cannot be read.
     """
     path = Path(path)
     temporary = None
@@ -83,18 +82,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
         _flush(path.parent)
     except OSError as error:
-        raise InputError(_explained(error, path)) from error
+        raise _explained(error, path) from error
     finally:
         if temporary is not None and temporary.exists():
             shutil.rmtree(temporary)
 
 
-def _explained(error: OSError, path: Path) -> str:
+def _explained(error: OSError, path: Path) -> ProductError:
     """What went wrong in writing to `path`, or in reading what was to be written there."""
     reason = error.strerror or error
     if error.errno in _OF_READING and error.filename and not Path(error.filename).is_relative_to(path.parent):
-        return f"{error.filename}: cannot be read ({reason}), so that {path} is not written"
-    return f"{path}: could not be written ({reason}); free some space or choose another folder"
+        return InputError(f"{error.filename}: cannot be read ({reason}), so that {path} is not written")
+    return StorageError(f"{path}: could not be written ({reason}); free some space or choose another folder")
 
 
 def _flush(path: Path) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import (
 )
 
 from lib.errors import DatabaseError, InputError
+from lib.storage.disk import make_folder
 from scoring.database.tables import SCHEMA_VERSION, events, information, metadata
 from scoring.database.upgrades import upgrade_tables
 
@@ -51,7 +52,8 @@ def open_database(url_or_path: str | Path) -> Engine:
         url_or_path: path of a SQLite file, or any SQLAlchemy URL (`postgresql+psycopg://...`).
 
     Raises:
-        InputError: no such driver, no URL of a database, or a folder that cannot be made.
+        InputError: no such driver, or no URL of a database.
+        StorageError: the folder of the file cannot be made.
         DatabaseError: the database cannot be reached or written to, is none, or was written by a later version.
     """
     url = _url(url_or_path)
@@ -135,12 +137,7 @@ def _url(url_or_path: str | Path) -> URL:
                 f"database: {url_or_path!r} is no database URL; give a path or a URL such as sqlite:////data/queue.sqlite"
             ) from error
     path = Path(url_or_path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{path}: the folder cannot be made ({error.strerror}); choose a workspace that is writable"
-        ) from error
+    make_folder(path.parent)
     return URL.create("sqlite", database=str(path))
 
 

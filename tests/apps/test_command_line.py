@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,8 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["predict", "a.nii.gz", "--output", "out"], "--workspace: is missing"),
         (["train", "--studies", "no/such/folder"], "no/such/folder: no such folder"),
         (["train", "--studies", ".", "--task", "liver"], "task 'liver': is neither a task file nor one of glioma"),
-        (["train", "--studies", "http://localhost:8042/dicom-web"], "is no folder; for scans on a DICOMweb server"),
+        (["train", "--studies", "no/such/folder", "--workspace", "work"], "no/such/folder: no such folder"),
+        (["train", "--studies", "."], ".: holds no scans; put .nii.gz, .nii, .nrrd files into it, or run"),
         (["serve", "--studies", "no/such/folder"], "no/such/folder: no such folder"),
         (["serve", "--studies", ".", "--task", "liver"], "task 'liver'"),
         (["demo", "--no-serve", "--studies", "no/such/folder"], "no/such/folder: no such folder"),
@@ -79,8 +81,41 @@ def test_a_workspace_that_cannot_be_written_is_told(tmp_path: Path, capsys: pyte
     studies = make_tiny_studies(tmp_path)
     (tmp_path / "file").touch()
     arguments = ["train", "--studies", str(studies.folder), "--task", str(studies.task)]
-    line = refused([*arguments, "--workspace", str(tmp_path / "file" / "workspace")], capsys)
+    assert run([*arguments, "--workspace", str(tmp_path / "file" / "workspace")]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
     assert "file/workspace: cannot be made" in line
+
+
+@pytest.mark.parametrize("command", ["train", "rank"])
+def test_a_pacs_that_does_not_answer_is_told_in_one_line(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/dicom-web"
+    # Without a model `rank` has nothing to ask the PACS for.
+    assert run([command, "--studies", url, "--task", "phantom"]) == (1 if command == "train" else 2)
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert ("the PACS does not answer" if command == "train" else "no model is trained yet") in line
+
+
+def test_nothing_is_made_where_there_are_no_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", "--studies", "no/such/folder"]) == 2
+    assert run(["train", "--studies", "."]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_of_labels_that_there_are_not_names_the_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("imagesTr", "labelsTr"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "case.nii.gz").touch()
+    sources = ["--images", str(tmp_path / "imagesTr"), "--labels", str(tmp_path / "labelsTr")]
+    line = refused(["prepare", *sources, "--output", str(tmp_path / "studies"), "--labelled", "2"], capsys)
+    assert "--labelled: is 2, but 1 scans have a label" in line
 
 
 def test_the_environment_sets_what_options_do_not(

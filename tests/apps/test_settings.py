@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from apps.calibrated_ensemble.settings import open_workspace, read_app_settings, workspace_folder
-from lib.errors import InputError
+from lib.errors import InputError, StorageError
 
 
 def test_conf_wins_over_the_environment_and_the_environment_over_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,5 +61,5 @@ def test_each_server_of_studies_has_a_workspace_of_its_own() -> None:
 def test_a_workspace_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     settings = read_app_settings({"workspace": str(tmp_path / "file" / "workspace")})
-    with pytest.raises(InputError, match="workspace: cannot be made"):
+    with pytest.raises(StorageError, match="workspace: cannot be made"):
         open_workspace(settings, str(tmp_path))

@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, func, select
 
-from lib.errors import DatabaseError
+from lib.errors import DamagedGenerationError, DatabaseError, StorageError, UnreachableError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
 from lib.models.prediction import Prediction
@@ -227,6 +228,29 @@ def test_progress_is_told_after_every_scan(engine: Engine, scans: list[Scan], tm
     assert [entry[:3] for entry in told] == [("scoring", 1, 3), ("scoring", 2, 3), ("scoring", 3, 3)]
     assert told[0][3] == {"failed": 0, "estimated_dsc": pytest.approx(expected(0), rel=1e-5)}
     assert told[1][3] == {"failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "ends_as"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), StorageError),
+        (StorageError("scan.nii.gz: cannot be written"), StorageError),
+        (UnreachableError("the PACS does not answer"), UnreachableError),
+        (DamagedGenerationError("members: differ"), DamagedGenerationError),
+    ],
+)
+def test_what_is_no_fault_of_the_scans_ends_the_run_and_is_booked_for_none(
+    engine: Engine, scans: list[Scan], error: Exception, ends_as: type[Exception]
+) -> None:
+    def download() -> Path:
+        raise error
+
+    with pytest.raises(ends_as):
+        score_scans(engine, GreyValues(), [scans[0], Scan("scan_1", download), scans[2]])
+    ranked = {line.scan: line for line in ranking(engine, "g")}
+    assert set(ranked) >= {"scan_0"}
+    assert all(line.error is None for line in ranked.values())
+    assert score_scans(engine, GreyValues(), scans[:3]).scored == 2
 
 
 def test_a_database_that_cannot_be_written_ends_the_run_instead_of_blaming_the_scans(

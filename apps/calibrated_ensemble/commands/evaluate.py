@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.calibrated_ensemble.commands.choice import Choice
+from apps.calibrated_ensemble.commands.context import CommandContext
+from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.reports.evaluation_folder import write_results
-from apps.calibrated_ensemble.settings import is_url
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
 from lib.datasets.scans import LabelledScan
 from lib.datasets.studies_folder import read_studies
-from lib.evaluation.chosen_scans import ChosenScans, choose_scans
+from lib.errors import InputError
+from lib.evaluation.chosen_scans import AllTrainedOnError, ChosenScans, choose_scans
 from lib.evaluation.compared_heatmaps import compare_workspace
 from lib.evaluation.evaluation import evaluate_chosen
 from lib.task.task import Task
@@ -21,7 +22,7 @@ def run_evaluate(
     images: Path,
     labels: Path,
     output: Path,
-    choice: Choice,
+    options: CommandOptions,
     *,
     regions: Path | None,
     corrupt: bool,
@@ -31,21 +32,26 @@ def run_evaluate(
     """Compare everything that the workspace holds, and write metrics, figures and report.
 
     Raises:
-        InputError: no model, nothing to evaluate, a scan or label that cannot be used, or an output
-            that cannot be written.
+        InputError: nothing to evaluate, or a scan or label that cannot be used.
+        NotTrainedError: there is no model.
+        StorageError: the output cannot be written.
         DamagedGenerationError: a generation's files are not as published.
     """
+    context = CommandContext.of_options(options)
     show_warnings()
-    task = choice.generation().task
-    comparison = compare_workspace(choice.existing_workspace())
-    chosen = choose_scans(
-        images,
-        labels,
-        comparison.served,
-        regions=regions,
-        include_trained=include_trained,
-        studies=_labelled_studies(choice, task),
-    )
+    task = context.generation().task
+    comparison = compare_workspace(context.existing_workspace())
+    try:
+        chosen = choose_scans(
+            images,
+            labels,
+            comparison.served,
+            regions=regions,
+            include_trained=include_trained,
+            studies=_labelled_studies(context, task),
+        )
+    except AllTrainedOnError as error:
+        raise InputError(f"{error}, or --include-trained for figures that flatter it") from error
     for remark in _remarks(chosen, task, regions):
         messages.print(remark, highlight=False, soft_wrap=True)
     with TerminalProgress(messages) as progress:
@@ -54,7 +60,7 @@ def run_evaluate(
             chosen,
             output / "statistics",
             corrupted=corrupt,
-            device=choice.settings.device,
+            device=context.settings.device,
             progress=progress,
         )
     write_results(output, evaluation)
@@ -64,11 +70,11 @@ def run_evaluate(
         _show(evaluation.metrics, output)
 
 
-def _labelled_studies(choice: Choice, task: Task) -> Sequence[LabelledScan]:
+def _labelled_studies(context: CommandContext, task: Task) -> Sequence[LabelledScan]:
     """The labelled scans of the studies folder, where one is given."""
-    if choice.studies is None or is_url(choice.studies):
+    if context.studies is None or context.is_on_pacs:
         return ()
-    return read_studies(choice.studies_folder(), task).labelled
+    return read_studies(Path(context.studies), task).labelled
 
 
 def _remarks(chosen: ChosenScans, task: Task, regions: Path | None) -> list[str]:

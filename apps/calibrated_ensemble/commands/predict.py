@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.calibrated_ensemble.commands.choice import Choice
+from apps.calibrated_ensemble.commands.context import CommandContext
+from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
 from lib.dicom.parametric_map import parametric_map
@@ -22,7 +23,7 @@ from lib.task.labels import label_values
 
 
 def run_predict(
-    images: Sequence[Path], output: Path, choice: Choice, *, region: Path | None, dicom: bool, as_json: bool
+    images: Sequence[Path], output: Path, options: CommandOptions, *, region: Path | None, dicom: bool, as_json: bool
 ) -> int:
     """Predict each scan; one that cannot be read is reported and does not stop the others.
 
@@ -33,6 +34,7 @@ def run_predict(
         InputError: two scans of one name, no model, heatmaps as DICOM of a scan that is none, or an
             output that cannot be written.
     """
+    context = CommandContext.of_options(options)
     show_warnings()
     no_series = [image for image in images if dicom and not image.is_dir()]
     if no_series:
@@ -41,7 +43,7 @@ def run_predict(
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise InputError(f"{twice[0]}: {counts[twice[0]]} scans have this name; predict them into different folders")
-    generation = choice.generation()
+    generation = context.generation()
     task = generation.task
     if region is not None and task.region is None:
         raise InputError(f"--region {region}: the model's task {task.name} has no region; leave the option out")
@@ -52,7 +54,7 @@ def run_predict(
             highlight=False,
             soft_wrap=True,
         )
-    ensemble = Ensemble(generation, device=choice.settings.device)
+    ensemble = Ensemble(generation, device=context.settings.device)
     results, failed = [], {}
     with TerminalProgress(messages) as progress:
         for number, image in enumerate(images, 1):

@@ -3,8 +3,9 @@
 import shlex
 from pathlib import Path
 
+from apps.calibrated_ensemble.commands.options import naming_options
 from apps.calibrated_ensemble.tasks.task_files import task_by_name_or_path
-from apps.calibrated_ensemble.terminal.output import messages, print_json
+from apps.calibrated_ensemble.terminal.output import messages, print_json, show_warnings
 from lib.datasets.make_studies import prepare_studies
 from lib.errors import InputError
 
@@ -25,10 +26,14 @@ def run_prepare(
     Raises:
         InputError: see there, and region masks without a task that names their tag.
     """
+    show_warnings()
     tag = task_by_name_or_path(task).region if task else None
     if regions is not None and tag is None:
         raise InputError("--regions: give --task as well, a task whose file names the masks' tag, such as kidney_tumor")
-    prepared = prepare_studies(images, labels, output, labelled=labelled, seed=seed, regions=regions, region_tag=tag)
+    with naming_options("labelled"):
+        prepared = prepare_studies(
+            images, labels, output, labelled=labelled, seed=seed, regions=regions, region_tag=tag
+        )
     if as_json:
         print_json(
             {

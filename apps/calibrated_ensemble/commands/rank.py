@@ -2,56 +2,44 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Engine
-
-from apps.calibrated_ensemble.commands.choice import Choice
+from apps.calibrated_ensemble.commands.context import CommandContext
+from apps.calibrated_ensemble.commands.options import CommandOptions
+from apps.calibrated_ensemble.jobs.score_unlabelled import score_unlabelled
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
-from lib.datasets.studies_folder import Studies, read_studies
-from lib.models.ensemble import Ensemble
-from scoring.database.scan_list import synchronise_scans
-from scoring.score_scans import Predictor, score_scans
 from scoring.worklist.ranking import RankedScan, ranking
 
 
-def run_rank(choice: Choice, *, as_json: bool) -> None:
+def run_rank(options: CommandOptions, *, as_json: bool) -> None:
     """Score what has no score yet, and print the ranking.
 
     Raises:
-        InputError: see `lib.datasets.studies_folder.read_studies` and `Choice.generation`; no such device.
+        InputError: see `CommandContext.generation` and `CommandContext.opened`; no such device.
+        NotTrainedError: there is no generation yet.
+        StorageError: a disk is full, or the database cannot be used.
+        UnreachableError: the PACS does not answer.
         DamagedGenerationError: the generation's files are not as published.
     """
+    context = CommandContext.of_options(options)
     show_warnings()
-    generation = choice.generation()
-    studies = read_studies(choice.studies_folder(), generation.task)
-    ensemble = Ensemble(generation, device=choice.settings.device)
-    with choice.existing_workspace().scoring_lock():
-        ranked = score_and_rank(choice.database(), ensemble, studies)
+    # Looked for before anything is made.
+    task = context.generation().task
+    with context.opened(task) as (project, scans):
+        with TerminalProgress(messages) as progress:
+            generation = score_unlabelled(project, scans, progress=progress).generation
+        ranked = ranking(project.engine, generation)
     if as_json:
-        print_json({"generation": generation.id, "ranking": [described(scan) for scan in ranked]})
+        print_json({"generation": generation, "ranking": [described(scan) for scan in ranked]})
         return
-    classes = generation.task.classes
+    classes = task.classes
     print_table(
-        f"Least certain first, generation {generation.id}",
+        f"Least certain first, generation {generation}",
         ("scan", "estimated DSC %", *(classes if len(classes) > 1 else ()), "with"),
         [_row(scan, classes) for scan in ranked if scan.error is None],
     )
     for scan in ranked:
         if scan.error is not None:
             messages.print(f"{scan.scan}: could not be scored: {scan.error}", highlight=False, soft_wrap=True)
-
-
-def score_and_rank(engine: Engine, ensemble: Predictor, studies: Studies) -> list[RankedScan]:
-    """Bring the database up to date with the studies and the ensemble's generation, and give the ranking.
-
-    Raises:
-        InputError: a database that cannot be written to.
-    """
-    labelled = {scan.name for scan in studies.labelled}
-    synchronise_scans(engine, labelled | {scan.name for scan in studies.unlabelled}, labelled)
-    with TerminalProgress(messages) as progress:
-        score_scans(engine, ensemble, studies.unlabelled, progress=progress)
-    return ranking(engine, ensemble.generation.id)
 
 
 def described(scan: RankedScan) -> dict[str, object]:

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from apps.calibrated_ensemble.commands.choice import Choice
+from apps.calibrated_ensemble.commands.context import CommandContext
+from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.settings import is_url
 from apps.calibrated_ensemble.terminal.output import messages, print_json
 from lib.errors import InputError
@@ -14,26 +15,24 @@ from lib.errors import InputError
 APP_FOLDER = Path(__file__).resolve().parents[1]
 
 
-def run_serve(choice: Choice, *, host: str, port: int, as_json: bool) -> NoReturn:
+def run_serve(options: CommandOptions, *, host: str, port: int, as_json: bool) -> NoReturn:
     """Say what to open, and become the server.
 
     Raises:
         InputError: a wrong task, studies that are not there, or a port that is taken.
     """
-    task = choice.task_settings()
-    on_pacs = choice.studies is not None and is_url(choice.studies)
-    if not on_pacs:
-        folder = choice.studies_folder()
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; give a studies folder, or the URL of a DICOMweb server")
+    context = CommandContext.of_options(options)
+    task = context.task_settings()
+    if not context.is_on_pacs and not Path(context.studies or "").is_dir():
+        raise InputError(f"{context.studies}: no such folder; give a studies folder, or the URL of a DICOMweb server")
     require_free_port(host, port)
-    workspace = choice.new_workspace()
+    workspace = context.new_workspace()
     url = server_url(host, port)
     if as_json:
-        print_json({"url": url, "studies": choice.studies, "workspace": str(workspace.root), "task": task.name})
+        print_json({"url": url, "studies": context.studies, "workspace": str(workspace.root), "task": task.name})
     else:
-        messages.print(what_to_open(url, viewer=on_pacs), highlight=False, soft_wrap=True)
-    become_server(choice, host=host, port=port)
+        messages.print(what_to_open(url, viewer=context.is_on_pacs), highlight=False, soft_wrap=True)
+    exec_server(context, host=host, port=port)
 
 
 def what_to_open(url: str, *, viewer: bool = False) -> str:
@@ -65,24 +64,24 @@ def require_free_port(host: str, port: int) -> None:
         ) from error
 
 
-def become_server(choice: Choice, *, host: str, port: int) -> NoReturn:
+def exec_server(context: CommandContext, *, host: str, port: int) -> NoReturn:
     """Replace this process by MONAI Label's server, so that signals reach it."""
     environment = serve_environment(os.environ)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, server_command(choice, host=host, port=port), environment)
+    os.execve(sys.executable, server_command(context, host=host, port=port), environment)
 
 
-def server_command(choice: Choice, *, host: str, port: int) -> list[str]:
+def server_command(context: CommandContext, *, host: str, port: int) -> list[str]:
     """Command that starts the server."""
-    studies = choice.studies or ""
+    studies = context.studies or ""
     if not is_url(studies):
         studies = str(Path(studies).absolute())
-    settings = choice.settings.model_dump(mode="json", exclude_unset=True)
-    if choice.settings.workspace is not None:
-        settings["workspace"] = str(choice.settings.workspace.expanduser().absolute())
-    if Path(choice.settings.task).is_file():
-        settings["task"] = str(Path(choice.settings.task).absolute())
+    settings = context.settings.model_dump(mode="json", exclude_unset=True)
+    if context.settings.workspace is not None:
+        settings["workspace"] = str(context.settings.workspace.expanduser().absolute())
+    if Path(context.settings.task).is_file():
+        settings["task"] = str(Path(context.settings.task).absolute())
     # A URL may hold a password, which a command line shows to everybody; the environment has it already.
     settings.pop("database_url", None)
     conf = [part for key, value in settings.items() for part in ("--conf", key, str(value))]

@@ -1,29 +1,33 @@
 """`train`: a new generation without a server."""
 
 import shlex
-import time
 from typing import Any
 
-from apps.calibrated_ensemble.commands.choice import Choice
+from apps.calibrated_ensemble.commands.context import CommandContext
+from apps.calibrated_ensemble.commands.options import CommandOptions
+from apps.calibrated_ensemble.jobs.score_unlabelled import scoring_figures
+from apps.calibrated_ensemble.jobs.train import Trained, train
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
-from lib.datasets.studies_folder import Studies, read_studies
-from lib.ensemble_training.train import train_ensemble
 from lib.models.kinds.method import Method
 from lib.models.kinds.registry import KINDS
-from lib.task.task import Task
 
 
-def run_train(choice: Choice, *, method: Method, as_json: bool) -> None:
-    """Train and print the cross-validated figures, which a baseline has none of.
+def run_train(options: CommandOptions, *, method: Method, as_json: bool) -> None:
+    """Train, score the unlabelled scans, and print the cross-validated figures, which a baseline has none of.
 
     Raises:
-        InputError: see `lib.datasets.studies_folder.read_studies` and `lib.ensemble_training.train.train_ensemble`.
+        InputError: see `CommandContext.opened` and `lib.ensemble_training.train.train_ensemble`.
+        BusyError: another training runs in this workspace.
+        StorageError: a disk is full, or the database cannot be used.
+        UnreachableError: the PACS does not answer.
     """
+    context = CommandContext.of_options(options)
     show_warnings()
-    task = choice.task_settings()
-    studies = read_studies(choice.studies_folder(), task)
-    figures = train(choice, task, studies, method=method)
+    task = context.task_settings()
+    with context.opened(task) as (project, scans), TerminalProgress(messages) as progress:
+        trained = train(project, scans, kind=KINDS[method], progress=progress)
+    figures = training_figures(trained)
     if as_json:
         print_json(figures)
         return
@@ -31,7 +35,7 @@ def run_train(choice: Choice, *, method: Method, as_json: bool) -> None:
         f"Generation {figures['generation']} from {figures['scans']} scans in {figures['seconds']:.0f} s.",
         highlight=False,
     )
-    if KINDS[method].is_baseline:
+    if trained.scoring is None:
         messages.print("It is kept for comparison; what is served stays.", highlight=False)
         return
     print_table(
@@ -42,38 +46,21 @@ def run_train(choice: Choice, *, method: Method, as_json: bool) -> None:
             for (name, dice), weight in zip(figures["dice"].items(), figures["w_dsc"], strict=True)
         ],
     )
-    rank = ["calibrated-ensemble", "rank", "--studies", str(choice.studies_folder())]
-    if choice.settings.workspace is not None:
-        rank += ["--workspace", str(choice.settings.workspace)]
+    rank = ["calibrated-ensemble", "rank", "--studies", project.studies]
+    if context.settings.workspace is not None:
+        rank += ["--workspace", str(context.settings.workspace)]
+    failed = f", {len(trained.scoring.failed)} could not be scored" if trained.scoring.failed else ""
     messages.print(
-        f"Next: {shlex.join(rank)}, which scores the unlabelled scans; a server serves them "
-        "in random order until then.",
+        f"{trained.scoring.scored} unlabelled scans are scored{failed}. "
+        f"Next: {shlex.join(rank)}, which lists them, least certain first; a server serves them in that order.",
         highlight=False,
         soft_wrap=True,
     )
 
 
-def train(choice: Choice, task: Task, studies: Studies, *, method: Method = Method.CALIBRATED) -> dict[str, Any]:
-    """Train what is missing, with progress on the terminal.
-
-    Returns:
-        Id of the generation and its cross-validated figures, as `--json` prints them.
-
-    Raises:
-        InputError: see `lib.ensemble_training.train.train_ensemble`.
-    """
-    for label in studies.labels_without_scan:
-        messages.print(f"{label}: has no scan beside it and is not used", highlight=False, soft_wrap=True)
-    start = time.monotonic()
-    with TerminalProgress(messages) as progress:
-        generation = train_ensemble(
-            task,
-            studies.labelled,
-            choice.new_workspace(),
-            kind=KINDS[method],
-            device=choice.settings.device,
-            progress=progress,
-        )
+def training_figures(trained: Trained) -> dict[str, Any]:
+    """Id of a generation that was published, its cross-validated figures and what was scored, as JSON."""
+    generation = trained.generation
     assert generation is not None  # all offsets were asked for
     return {
         "generation": generation.id,
@@ -83,5 +70,6 @@ def train(choice: Choice, task: Task, studies: Studies, *, method: Method = Meth
         "classes": list(generation.task.classes),
         "w_dsc": list(generation.w_dsc),
         **generation.metrics,
-        "seconds": round(time.monotonic() - start, 1),
+        "seconds": round(trained.seconds, 1),
+        "scoring": scoring_figures(trained.scoring) if trained.scoring else None,
     }

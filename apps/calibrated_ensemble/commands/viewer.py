@@ -13,7 +13,7 @@ def run_viewer_install(folder: Path | None, *, tarball: Path | None, as_json: bo
 
     Raises:
         InputError: see `install_viewer`.
-        ConnectionError: npm could not fetch it.
+        UnreachableError: npm could not fetch it.
     """
     folder = folder.expanduser().absolute() if folder else default_viewer_folder()
     viewer = find_viewer(folder)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine
 
-from lib.datasets.studies_folder import FINAL
+from apps.calibrated_ensemble.annotator import annotator_of
+from lib.datasets.label_tags import FINAL
 from lib.dicom.segment_names import replace_values, values_by_name
 from lib.errors import InputError
 from lib.images.files import SUFFIXES, read_label, read_scan, write_volume
@@ -69,7 +70,7 @@ class LabelSubmission:
                 file is kept.
         """
         try:
-            if not label.name.endswith(SUFFIXES):
+            if not label.name.lower().endswith(SUFFIXES):
                 raise InputError(f"{label}: is no {', '.join(SUFFIXES)} file; save the label as one of these")
             if tag == FINAL:
                 return self._review_final(scan, label, image, sent.get("label_info"))
@@ -122,7 +123,7 @@ class LabelSubmission:
             Where the label is kept.
 
         Raises:
-            InputError: it cannot be written, or the database cannot be used.
+            StorageError: it cannot be written, or the database cannot be used.
         """
         now = datetime.now(UTC)
         kept = self._refused_folder / f"{scan}-{now:%Y%m%dT%H%M%S%f}{''.join(label.suffixes[-2:])}"
@@ -130,7 +131,7 @@ class LabelSubmission:
             shutil.copyfile(label, temporary)
         logger.warning("Refused: %s (kept as %s)", reason, kept)
         with writing(self._engine) as connection:
-            client = sent.get("client_id") or sent.get("user")
+            client = annotator_of(sent)
             record_event(connection, "refused", time=now.timestamp(), scan=scan, client=client, detail=reason)
         return kept
 

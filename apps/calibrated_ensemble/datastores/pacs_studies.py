@@ -1,6 +1,5 @@
 """The scans of a PACS as MONAI Label's datastore, with labels as DICOM segmentations."""
 
-import re
 import tempfile
 import time
 import zipfile
@@ -13,19 +12,16 @@ from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
 
 from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission, ReviewedLabel
-from apps.calibrated_ensemble.http_errors import clear_answers
 from apps.calibrated_ensemble.pacs.catalogue import SegmentationCatalogue
 from apps.calibrated_ensemble.pacs.client import PacsClient, SearchFilter, Series
 from apps.calibrated_ensemble.pacs.labels import PacsLabels
 from apps.calibrated_ensemble.pacs.listing import PacsListing
 from apps.calibrated_ensemble.pacs.local_files import LocalFiles
-from lib.datasets.studies_folder import FINAL
+from lib.datasets.label_tags import FINAL, check_tag
 from lib.dicom.parametric_map import parametric_map
-from lib.errors import InputError, UnreachableError
+from lib.errors import InputError, ProductError
 from lib.images.files import SUFFIXES, read_label
 from lib.task.task import Task
-
-_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class PacsStudies(DICOMWebDatastore):
@@ -205,7 +201,6 @@ class PacsStudies(DICOMWebDatastore):
             raise LabelNotFoundException(f"{label_id}: has no label {label_tag}")
         self._files.write_information(label_id, label_tag, known | info)
 
-    @clear_answers()
     def save_label(
         self,
         image_id: str,
@@ -217,18 +212,20 @@ class PacsStudies(DICOMWebDatastore):
         """Review a label and store it, a final one in the PACS.
 
         Raises:
-            HTTPException: 404 when there is no such scan; 422 for a wrong tag or a refused label;
-                503 when the PACS does not answer. What was sent is kept on the server then.
+            ImageNotFoundException: there is no such scan.
+            InputError: a wrong tag, a refused label, or the PACS does not take it.
+            UnreachableError: the PACS does not answer.
+            StorageError: this machine's copy cannot be written.
+                What was sent is kept on the server, wherever that can be written to.
         """
         series = self._required(image_id)
-        if not _TAG.fullmatch(label_tag):
-            raise InputError(f"tag {label_tag!r}: give letters, digits, - and _ only, such as final")
+        check_tag(label_tag)
         sent = Path(label_filename)
         label_info = dict(label_info or {})
         reviewed = self._submission.review(image_id, sent, self._files.scan(series), label_tag, label_info)
         try:
             self._store_label(series, label_tag, reviewed, label_info)
-        except (InputError, UnreachableError) as error:
+        except ProductError as error:
             kept = self._submission.keep(image_id, sent, str(error), label_info)
             raise type(error)(f"{error}. What you sent is kept on the server as {kept.name}.") from error
         finally:
@@ -246,6 +243,7 @@ class PacsStudies(DICOMWebDatastore):
             generation: id of the generation that predicted.
 
         Raises:
+            ImageNotFoundException: the scan is not there any more.
             InputError: the PACS refuses it, or the scan is no volume.
             UnreachableError: the PACS does not answer.
         """
@@ -253,12 +251,11 @@ class PacsStudies(DICOMWebDatastore):
         for name, channel in zip(classes, heatmap, strict=True):
             self._pacs.store(parametric_map(channel, headers, class_name=name, generation=generation))
 
-    @clear_answers()
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Remove a label of this machine; final ones are objects of the PACS and stay.
 
         Raises:
-            HTTPException: 422 for a final label.
+            InputError: a final label.
         """
         if label_tag == FINAL:
             raise InputError(f"label of {label_id}: is an object of the PACS; remove it there")
@@ -269,12 +266,11 @@ class PacsStudies(DICOMWebDatastore):
         pairs = [(scan, self.get_label_uri(scan, FINAL)) for scan in sorted(self.get_labeled_images())]
         return [{"image": self.get_image_uri(scan), "label": label} for scan, label in pairs if label]
 
-    @clear_answers()
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         """ZIP file of all scans with a final label.
 
         Raises:
-            HTTPException: 422 when nothing is labelled.
+            InputError: nothing is labelled.
         """
         pairs = self.datalist()[: limit_cases or None]
         if not pairs:
@@ -292,8 +288,7 @@ class PacsStudies(DICOMWebDatastore):
 
     def status(self) -> dict[str, Any]:
         """Numbers of scans, labelled scans and labels per tag, and the segmentations that cannot be used."""
-        with clear_answers():
-            listing = self._listing.current()
+        listing = self._listing.current()
         local = {tag: len(self._files.labelled(tag)) for tag in self._files.tags() if tag != FINAL}
         return {
             "total": len(listing.scans),
@@ -326,12 +321,10 @@ class PacsStudies(DICOMWebDatastore):
         return series
 
     def _refuse(self, what: str, right: str) -> NoReturn:
-        with clear_answers():
-            raise InputError(f"{what}: cannot be changed here; {right}")
-        raise AssertionError
+        raise InputError(f"{what}: cannot be changed here; {right}")
 
     def _store_label(self, series: Series, tag: str, reviewed: ReviewedLabel, info: Mapping[str, Any]) -> None:
-        if not reviewed.file.name.endswith(SUFFIXES):
+        if not reviewed.file.name.lower().endswith(SUFFIXES):
             raise InputError(f"{reviewed.file}: is no {', '.join(SUFFIXES)} file; save the label as one of these")
         information = {**info, "ts": int(time.time()), "review": reviewed.information}
         if tag == FINAL:

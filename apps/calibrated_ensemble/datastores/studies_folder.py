@@ -4,7 +4,6 @@ import copy
 import json
 import logging
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -18,15 +17,14 @@ from monailabel.interfaces.exception import ImageNotFoundException
 from watchdog.events import EVENT_TYPE_DELETED, EVENT_TYPE_MOVED, FileSystemEvent
 
 from apps.calibrated_ensemble.datastores.label_submission import ReviewedLabel
-from apps.calibrated_ensemble.http_errors import clear_answers
-from lib.errors import InputError
-from lib.images.files import SUFFIXES
+from lib.datasets.image_names import name_images
+from lib.datasets.label_tags import FINAL, check_tag
+from lib.images.files import SUFFIXES, scan_name
 from lib.storage.atomic import atomic_path, write_text
 
 logger = logging.getLogger(__name__)
 
 INDEX = "datastore_v2.json"
-_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 Review = Callable[[str, Path, Path, str, Mapping[str, Any]], ReviewedLabel]
 """Called with scan name, label file, scan file, tag and information before a label is stored; raises to refuse it."""
@@ -53,6 +51,7 @@ class StudiesFolder(LocalDatastore):
         self._revision = 0
         self._config_ts: float = 0
         self._status: tuple[int, dict[str, Any]] | None = None
+        self._told: set[Path] = set()
         _put_aside_if_damaged(Path(folder) / INDEX)
         super().__init__(
             str(folder),
@@ -63,6 +62,11 @@ class StudiesFolder(LocalDatastore):
         if auto_reload:
             # Files that are moved into place (as everything of ours is) come without a "created" event.
             self._handler.on_moved = self._on_any_event
+
+    @property
+    def folder(self) -> Path:
+        """Where the scans are."""
+        return Path(self._datastore.image_path())
 
     @property
     def revision(self) -> int:
@@ -81,11 +85,11 @@ class StudiesFolder(LocalDatastore):
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:  # noqa: ARG002
         """Names of the scans with a final label, whatever tag is asked for, as in MONAI Label."""
-        return [name for name, entry in self._entries() if "final" in entry.labels]
+        return [name for name, entry in self._entries() if FINAL in entry.labels]
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:  # noqa: ARG002
         """Names of the scans without a final label, whatever tag is asked for, as in MONAI Label."""
-        return [name for name, entry in self._entries() if "final" not in entry.labels]
+        return [name for name, entry in self._entries() if FINAL not in entry.labels]
 
     def status(self) -> dict[str, Any]:
         """Numbers of scans and labels, which every request asks for; counted again after a change only."""
@@ -94,20 +98,19 @@ class StudiesFolder(LocalDatastore):
             self._status = revision, super().status()
         return copy.deepcopy(self._status[1])
 
-    @clear_answers()
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Review a label and store it.
 
         Raises:
-            HTTPException: 404 when there is no such scan; 422 for a wrong tag or file format, a
-                refused label, or a folder that cannot be written to: the label that stood there
-                is unchanged.
+            ImageNotFoundException: there is no such scan.
+            InputError: a wrong tag or file format, or a refused label.
+            StorageError: the folder cannot be written to.
+                The label that stood there is unchanged then.
         """
         entry = self._datastore.objects.get(image_id)
         if entry is None:
             raise ImageNotFoundException(f"{image_id}: no such scan in the studies folder; submit the label of a scan")
-        if not _TAG.fullmatch(label_tag):
-            raise InputError(f"tag {label_tag!r}: give letters, digits, - and _ only, such as final")
+        check_tag(label_tag)
         sent = Path(label_filename)
         label_info = dict(label_info or {})
         reviewed = self._review(image_id, sent, Path(self.get_image_uri(image_id)), label_tag, label_info)
@@ -118,12 +121,11 @@ class StudiesFolder(LocalDatastore):
                 reviewed.file.unlink()
         return image_id
 
-    @clear_answers()
     def remove_image(self, image_id: str) -> None:
         """Remove a scan and its labels from the folder.
 
         Raises:
-            HTTPException: 404 when there is no such scan.
+            ImageNotFoundException: there is no such scan.
         """
         path = self.get_image_uri(image_id)
         if not path:
@@ -133,12 +135,11 @@ class StudiesFolder(LocalDatastore):
         Path(path).unlink(missing_ok=True)
         self.refresh()
 
-    @clear_answers()
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Keep information about a scan; who was served it is known to the database and not written.
 
         Raises:
-            HTTPException: 404 when there is no such scan.
+            ImageNotFoundException: there is no such scan.
         """
         entry = self._datastore.objects.get(image_id)
         if entry is None:
@@ -150,16 +151,17 @@ class StudiesFolder(LocalDatastore):
     def _store_label(
         self, name: str, entry: ImageLabelModel, tag: str, reviewed: ReviewedLabel, info: dict[str, Any]
     ) -> None:
-        suffix = next(suffix for suffix in SUFFIXES if reviewed.file.name.endswith(suffix))
+        suffix = _suffix(reviewed.file).lower()
         target = self._label_file(name, tag, suffix)
         info |= {"ts": int(time.time()), "name": target.name, "review": reviewed.information}
         with FileLock(self._lock_file):
             with atomic_path(target) as temporary:
                 shutil.copyfile(reviewed.file, temporary)
-            for other in set(SUFFIXES) - {suffix}:
-                self._label_file(name, tag, other).unlink(missing_ok=True)
             # The folder's watcher may have made new entries since.
             entry = self._datastore.objects.setdefault(name, entry)
+            standing = {entry.labels[tag].ext} if tag in entry.labels else set()
+            for other in {*SUFFIXES, *standing} - {suffix}:
+                self._label_file(name, tag, other).unlink(missing_ok=True)
             entry.labels[tag] = DataModel(info=info, ext=suffix)
             self._update_datastore_file(lock=False)
 
@@ -179,7 +181,7 @@ class StudiesFolder(LocalDatastore):
         self.refresh()
 
     def _is_known(self, path: Path) -> bool:
-        suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), "")
+        suffix = _suffix(path)
         entry = self._datastore.objects.get(path.name.removesuffix(suffix))
         if entry is None or not suffix:
             return False
@@ -204,13 +206,13 @@ class StudiesFolder(LocalDatastore):
         self._init_from_datastore_file()
         labels = Path(self._datastore.label_path(None))
         by_tag = {
-            folder.name: _files(folder)
+            folder.name: self._files(folder)
             for folder in sorted(labels.iterdir())
             if folder.is_dir() and not folder.name.startswith(".")
         }
         old = self._datastore.objects
         new = {}
-        for name, suffix in _files(Path(self._datastore.image_path())).items():
+        for name, suffix in self._files(self.folder).items():
             before = old.get(name)
             image = before.image if before and before.image.ext == suffix else _described(name, suffix)
             known = before.labels if before else {}
@@ -226,6 +228,15 @@ class StudiesFolder(LocalDatastore):
             logger.info("The studies folder holds %d scans, %d before", len(new), len(old))
             self._datastore.objects = new
             self._update_datastore_file()
+
+    def _files(self, folder: Path) -> dict[str, str]:
+        """Images of a folder: name to suffix; what is not used is told in the log, once."""
+        images = name_images(folder)
+        for path, remark in images.ignored.items():
+            if path not in self._told:
+                self._told.add(path)
+                logger.warning("%s: %s", path, remark)
+        return {name: _suffix(path) for name, path in images.files.items()}
 
     def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
         before = self._config_ts
@@ -259,18 +270,9 @@ class StudiesFolder(LocalDatastore):
                     ours[name].labels[tag] = label
 
 
-def _files(folder: Path) -> dict[str, str]:
-    """Image files of a folder: name to suffix, the one written last where a name has several."""
-    found: dict[str, os.DirEntry[str]] = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            suffix = next((suffix for suffix in SUFFIXES if entry.name.endswith(suffix)), None)
-            if suffix is None or entry.name.startswith(".") or not entry.is_file():
-                continue
-            name = entry.name.removesuffix(suffix)
-            if name not in found or found[name].stat().st_mtime_ns < entry.stat().st_mtime_ns:
-                found[name] = entry
-    return {name: found[name].name.removeprefix(name) for name in sorted(found)}
+def _suffix(path: Path) -> str:
+    """What makes a file an image, as it is written; "" where it is none."""
+    return path.name.removeprefix(scan_name(path))
 
 
 def _described(name: str, suffix: str) -> DataModel:

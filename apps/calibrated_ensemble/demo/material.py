@@ -1,6 +1,5 @@
 """The material of the demo: scans with a truth that the ensemble never sees."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.datasets.make_studies import prepare_studies
-from lib.datasets.scans import UnlabelledScan
+from lib.datasets.scan_source import PredictedScan, ScanSource, ScorableScan, path_of
 from lib.errors import InputError
 from lib.images.files import SUFFIXES, read_label, read_scan
 from lib.images.region import read_region
@@ -69,31 +68,51 @@ class Checked:
     attainable_dsc: float | None
 
 
-class RememberingEnsemble:
-    """An ensemble that predicts a scan once, as long as memory allows: first for its score, then for the truth.
-
-    Args:
-        generation: see `lib.models.ensemble.Ensemble`.
-        device: likewise.
-    """
+class LateEnsemble:
+    """An ensemble that is loaded when it first predicts; see `lib.models.ensemble.Ensemble`."""
 
     def __init__(self, generation: Generation, *, device: str):
         self.generation = generation
-        self._ensemble = Ensemble(generation, device=device)
-        self._predictions: dict[str, Prediction] = {}
-        self._bytes = 0
+        self._device = device
+        self._ensemble: Ensemble | None = None
 
     def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:
-        """Segment a scan and map its probabilities, see `lib.models.ensemble.Ensemble.predict`."""
-        arrays = [scan.array, scan.affine, *([] if region is None else [region.array])]
-        key = hashlib.blake2b(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
-        if key in self._predictions:
-            return self._predictions[key]
-        prediction = self._ensemble.predict(scan, region)
-        self._bytes += prediction.nbytes
-        if self._bytes <= _REMEMBERED_BYTES:
-            self._predictions[key] = prediction
-        return prediction
+        """Segment a scan and map its probabilities."""
+        if self._ensemble is None:
+            self._ensemble = Ensemble(self.generation, device=self._device)
+        return self._ensemble.predict(scan, region)
+
+
+class RememberingScans:
+    """Scans whose predictions are remembered, as long as memory allows: first for their score, then for the truth.
+
+    It is a `lib.datasets.scan_source.ScanSource`.
+
+    Args:
+        scans: those of a folder.
+    """
+
+    def __init__(self, scans: ScanSource):
+        self._scans = scans
+        self._predictions: dict[tuple[str, str], Prediction] = {}
+        self._bytes = 0
+        self.revision = scans.revision
+        self.names = scans.names
+        self.labelled = scans.labelled
+        self.unlabelled = scans.unlabelled
+        self.is_unlabelled = scans.is_unlabelled
+        self.region = scans.region
+
+    def keep_heatmap(self, name: str, prediction: PredictedScan) -> None:
+        """Remember what was predicted for a scan."""
+        if isinstance(prediction, Prediction):
+            self._bytes += prediction.nbytes
+            if self._bytes <= _REMEMBERED_BYTES:
+                self._predictions[name, prediction.generation] = prediction
+
+    def remembered(self, name: str, generation: str) -> Prediction | None:
+        """Give what was predicted for a scan; None when it is not remembered."""
+        return self._predictions.get((name, generation))
 
 
 def make_material(folder: Path) -> Material:
@@ -135,15 +154,27 @@ def use_material(source: Path, folder: Path) -> Material:
     return Material(studies, labels, None)
 
 
-def check_prediction(ensemble: RememberingEnsemble, scan: UnlabelledScan, material: Material) -> Checked:
-    """Predict a scan and compare with the truth, as far as it is known.
+def check_prediction(
+    ensemble: LateEnsemble, scans: RememberingScans, scan: ScorableScan, material: Material
+) -> Checked:
+    """Compare the prediction of a scan with the truth, as far as it is known.
+
+    Args:
+        ensemble: predicts what is not remembered.
+        scans: remembers predictions.
+        scan: one of them.
+        material: knows the truth.
 
     Raises:
         InputError: a file cannot be used.
     """
-    task = ensemble.generation.task
-    volume = read_scan(scan.image)
-    prediction = ensemble.predict(volume, read_region(scan.region, volume) if scan.region else None)
+    generation = ensemble.generation
+    task = generation.task
+    volume = read_scan(path_of(scan.image))
+    prediction = scans.remembered(scan.name, generation.id)
+    if prediction is None:
+        region = read_region(path_of(scan.region), volume) if scan.region else None
+        prediction = ensemble.predict(volume, region)
     label_path, posterior_path = _file_of(material.labels, scan.name), _file_of(material.posteriors, scan.name)
     label = posterior = true_dsc = error = attainable = None
     if label_path:

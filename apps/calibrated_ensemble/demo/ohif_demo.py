@@ -9,25 +9,22 @@ from typing import Any
 
 from monailabel.config import settings as server_settings
 
-from apps.calibrated_ensemble.commands.choice import Choice, choose
-from apps.calibrated_ensemble.commands.serve import become_server, require_free_port, server_url
-from apps.calibrated_ensemble.commands.train import train
+from apps.calibrated_ensemble.commands.context import CommandContext
+from apps.calibrated_ensemble.commands.options import CommandOptions
+from apps.calibrated_ensemble.commands.serve import exec_server, require_free_port, server_url
+from apps.calibrated_ensemble.commands.train import training_figures
 from apps.calibrated_ensemble.commands.viewer import run_viewer_install
-from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
-from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
+from apps.calibrated_ensemble.datastores.open_studies import open_studies
 from apps.calibrated_ensemble.demo.orthanc import OrthancFiles, find_orthanc, install_commands, local_orthanc
 from apps.calibrated_ensemble.demo.pacs_material import store_folder, store_phantoms
-from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
-from apps.calibrated_ensemble.jobs.scan_source import labelled_scans, unlabelled_scans
+from apps.calibrated_ensemble.jobs.train import train
 from apps.calibrated_ensemble.ohif.files import find_viewer
 from apps.calibrated_ensemble.pacs.client import PacsClient
+from apps.calibrated_ensemble.project import Project
 from apps.calibrated_ensemble.settings import is_url, pacs_filter
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
-from lib.datasets.studies_folder import Studies
 from lib.errors import InputError
-from lib.models.ensemble import Ensemble
-from scoring.score_scans import score_scans
 
 
 def run_demo_ohif(
@@ -50,10 +47,13 @@ def run_demo_ohif(
     if address:
         require_free_port(*address)
     with _pacs(folder, pacs) as url:
-        choice = choose(url, workspace=folder / "workspace", task="phantom", preset="demo", device=device)
-        if address and find_viewer(choice.settings.viewer_folder) is None:
-            run_viewer_install(choice.settings.viewer_folder, tarball=None, as_json=False)
-        figures = _train_and_score(choice, url)
+        context = CommandContext.of_options(
+            CommandOptions(url, workspace=folder / "workspace", task="phantom", preset="demo", device=device)
+        )
+        if address and find_viewer(context.settings.viewer_folder) is None:
+            run_viewer_install(context.settings.viewer_folder, tarball=None, as_json=False)
+        with Project.open(context.settings, url) as project:
+            figures = _train_and_score(project)
         viewer = f"{server_url(*address)}/viewer/" if address else None
         if as_json:
             print_json({**figures, "pacs": url, "viewer": viewer})
@@ -61,7 +61,7 @@ def run_demo_ohif(
             _show(figures)
         if address:
             messages.print(f"Open {viewer} in a browser. Ctrl-C stops everything.", highlight=False, soft_wrap=True)
-            become_server(choice, host=address[0], port=address[1])
+            exec_server(context, host=address[0], port=address[1])
 
 
 def run_demo_ohif_add(dicom: Path, folder: Path, *, pacs: str | None, as_json: bool) -> None:
@@ -118,27 +118,21 @@ def _orthanc_files() -> OrthancFiles:
     return find_orthanc()
 
 
-def _train_and_score(choice: Choice, url: str) -> dict[str, Any]:
-    task, workspace, engine = choice.task_settings(), choice.new_workspace(), choice.database()
-    search_filter = pacs_filter(server_settings)
-    datastore = PacsStudies(
-        url,
-        search_filter,
-        folder=workspace.root / "pacs",
-        task=task,
-        submission=LabelSubmission(task, engine, workspace.root / "refused_labels"),
-        refresh_seconds=choice.settings.pacs_refresh_seconds,
-        retry_unreadable=True,
-    )
+def _train_and_score(project: Project) -> dict[str, Any]:
+    opened = open_studies(project)
     with TerminalProgress(messages) as progress:
-        store_phantoms(PacsClient(url, search_filter), datastore, task, progress=progress)
-    figures = train(choice, task, Studies(labelled=tuple(labelled_scans(datastore, task)), unlabelled=()))
-    ScanRegister(datastore, engine).synchronise()
-    ensemble = Ensemble(choice.generation(), device=choice.settings.device)
-    with workspace.scoring_lock(), TerminalProgress(messages) as progress:
-        report = score_scans(engine, ensemble, unlabelled_scans(datastore, task), progress=progress)
-    failed = [{"scan": scan, "error": error} for scan, error in report.failed]
-    return {"training": figures, "scored": report.scored, "failed": failed, "datastore": datastore.status()}
+        pacs = PacsClient(project.studies, pacs_filter(server_settings))
+        store_phantoms(pacs, opened.datastore, project.task, progress=progress)
+        trained = train(project, opened.scans, progress=progress)
+    assert trained.scoring is not None  # a calibrated ensemble with all offsets scores
+    failed = [{"scan": scan, "error": error} for scan, error in trained.scoring.failed]
+    figures = training_figures(trained)
+    return {
+        "training": figures,
+        "scored": trained.scoring.scored,
+        "failed": failed,
+        "datastore": opened.datastore.status(),
+    }
 
 
 def _show(figures: dict[str, Any]) -> None:

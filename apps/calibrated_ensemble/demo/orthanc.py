@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from lib.errors import InputError
+from lib.errors import InputError, UnreachableError
 from lib.storage.atomic import write_text
 
 logger = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, folder: 
             reason = errors[-1].partition("] ")[2] if errors else f"exit status {process.returncode}"
             raise InputError(f"{folder}: Orthanc ended at its start ({reason}); {log} tells more")
         if time.monotonic() > deadline:
-            raise InputError(f"{folder}: Orthanc does not answer after {_START_SECONDS:.0f} s; {log} tells more")
+            raise UnreachableError(f"{folder}: Orthanc does not answer after {_START_SECONDS:.0f} s; {log} tells more")
         time.sleep(0.1)
 
 

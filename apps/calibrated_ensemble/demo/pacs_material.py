@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from monailabel.interfaces.datastore import Datastore
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
-from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
 from apps.calibrated_ensemble.pacs.client import PacsClient
 from apps.calibrated_ensemble.reports.class_colours import label_colours
 from lib.dicom.segmentation_writer import segmentation_dataset
@@ -39,7 +39,7 @@ class StoredFiles:
     left_out: tuple[Path, ...]
 
 
-def store_phantoms(pacs: PacsClient, datastore: PacsStudies, task: Task, *, progress: Progress = silent) -> None:
+def store_phantoms(pacs: PacsClient, datastore: Datastore, task: Task, *, progress: Progress = silent) -> None:
     """Store the phantoms, each a patient of its own, and the labels of the first; what is there already is left alone.
 
     Args:

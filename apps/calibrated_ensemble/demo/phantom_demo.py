@@ -10,24 +10,26 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from apps.calibrated_ensemble.commands.choice import Choice, choose
-from apps.calibrated_ensemble.commands.rank import score_and_rank
-from apps.calibrated_ensemble.commands.serve import become_server, require_free_port, server_url, what_to_open
-from apps.calibrated_ensemble.commands.train import train
+from apps.calibrated_ensemble.commands.context import CommandContext
+from apps.calibrated_ensemble.commands.options import CommandOptions
+from apps.calibrated_ensemble.commands.serve import exec_server, require_free_port, server_url, what_to_open
+from apps.calibrated_ensemble.commands.train import training_figures
 from apps.calibrated_ensemble.demo.material import (
     Checked,
+    LateEnsemble,
     Material,
-    RememberingEnsemble,
+    RememberingScans,
     check_prediction,
     make_material,
     use_material,
 )
 from apps.calibrated_ensemble.demo.picture import Panels, draw_picture
+from apps.calibrated_ensemble.jobs.train import train
 from apps.calibrated_ensemble.tasks.task_files import task_names
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
-from lib.datasets.studies_folder import Studies, read_studies
-from scoring.worklist.ranking import RankedScan
+from lib.models.generation import Generation
+from scoring.worklist.ranking import RankedScan, ranking
 
 
 @dataclass(frozen=True)
@@ -74,21 +76,22 @@ def run_demo(
         require_free_port(*address)
     start = time.monotonic()
     material = make_material(folder) if studies is None else use_material(studies, folder)
-    choice = _choice(material, folder, studies=studies, task=task, preset=preset, device=device)
-    settings = choice.task_settings()
-    found = read_studies(material.studies, settings)
-    messages.print(
-        f"{material.studies}: {len(found.labelled)} labelled scans, {len(found.unlabelled)} without a label; "
-        f"task {settings.name}, preset {settings.preset}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    trained = train(choice, settings, found)
-    generation = choice.generation()
-    ensemble = RememberingEnsemble(generation, device=choice.settings.device)
-    with choice.existing_workspace().scoring_lock():
-        ranked = score_and_rank(choice.database(), ensemble, found)
-    lines = _check(ensemble, found, ranked, material)
+    context = _context(material, folder, studies=studies, task=task, preset=preset, device=device)
+    settings = context.task_settings()
+    with context.opened(settings) as (project, source):
+        scans = RememberingScans(source)
+        names = scans.names()
+        messages.print(
+            f"{material.studies}: {len(names.labelled)} labelled scans, {len(names.all - names.labelled)} without a "
+            f"label; task {settings.name}, preset {settings.preset}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        with TerminalProgress(messages) as progress:
+            trained = training_figures(train(project, scans, progress=progress))
+        generation = project.workspace.generation()
+        ranked = ranking(project.engine, generation.id)
+        lines = _check(generation, scans, ranked, material, device=project.device)
     picture = folder / ("demo.png" if studies is None else f"{material.studies.resolve().name}.png")
     drawn = _draw(picture, lines)
     figures = _figures(material, trained, lines, picture if drawn else None) | {
@@ -100,12 +103,12 @@ def run_demo(
         _show(figures, lines, generation.task.classes)
     if address:
         messages.print(what_to_open(server_url(*address)), highlight=False, soft_wrap=True)
-        become_server(choice, host=address[0], port=address[1])
+        exec_server(context, host=address[0], port=address[1])
 
 
-def _choice(
+def _context(
     material: Material, folder: Path, *, studies: Path | None, task: str | None, preset: str, device: str | None
-) -> Choice:
+) -> CommandContext:
     workspace = None
     if studies is None:
         task = "phantom"
@@ -114,20 +117,22 @@ def _choice(
     if material.studies == studies:
         # A trial is kept out of the folder of real scans, whose workspace may hold a real model.
         workspace = folder / f"workspace_{studies.resolve().name}"
-    return choose(str(material.studies), workspace=workspace, task=task, preset=preset, device=device)
+    options = CommandOptions(str(material.studies), workspace=workspace, task=task, preset=preset, device=device)
+    return CommandContext.of_options(options)
 
 
 def _check(
-    ensemble: RememberingEnsemble, found: Studies, ranked: Sequence[RankedScan], material: Material
+    generation: Generation, scans: RememberingScans, ranked: Sequence[RankedScan], material: Material, *, device: str
 ) -> list[_Line]:
     """Look at what can be compared with a truth, or, without one, the two scans that are drawn."""
-    scans = {scan.name: scan for scan in found.unlabelled}
+    ensemble = LateEnsemble(generation, device=device)
+    unlabelled = {scan.name: scan for scan in scans.unlabelled()}
     usable = [scan for scan in ranked if scan.error is None]
     wanted = usable if material.labels else usable[:1] + usable[1:][-1:]
     checked = {}
     with TerminalProgress(messages) as progress:
         for number, scan in enumerate(wanted, 1):
-            checked[scan.scan] = check_prediction(ensemble, scans[scan.scan], material)
+            checked[scan.scan] = check_prediction(ensemble, scans, unlabelled[scan.scan], material)
             progress("comparing", number, len(wanted))
     return [_Line(scan, checked.get(scan.scan)) for scan in ranked]
 

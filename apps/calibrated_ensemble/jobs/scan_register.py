@@ -1,27 +1,30 @@
-"""The list of scans in the database, kept equal to that of the datastore."""
+"""The list of scans in the database, kept equal to that of their source."""
 
 import threading
 import time
 
-from monailabel.interfaces.datastore import Datastore
 from sqlalchemy import Engine
 
+from lib.datasets.scan_source import ScanSource
 from scoring.database.scan_list import synchronise_scans
 
 
 class ScanRegister:
-    """Keeps the database's list of scans equal to the datastore's.
+    """Keeps the database's list of scans equal to the source's.
 
     Writing a list of 100,000 scans takes seconds, so it is written only when it differs from the
-    last one, and a datastore that counts its changes (`StudiesFolder.revision`) is listed only
-    after one.
+    last one, and a source that counts its changes is listed only after one.
+
+    Args:
+        scans: which scans there are.
+        engine: from `scoring.database.engine.open_database`.
     """
 
-    def __init__(self, datastore: Datastore, engine: Engine):
-        self._datastore = datastore
+    def __init__(self, scans: ScanSource, engine: Engine):
+        self.scans = scans
         self._engine = engine
         self._revision: int | None = None
-        self._scans: set[str] | None = None
+        self._names: frozenset[str] | None = None
         self._labelled: set[str] = set()
         self._lock = threading.Lock()
 
@@ -32,17 +35,18 @@ class ScanRegister:
             always: write the list whether it has changed or not.
 
         Raises:
-            InputError: the database cannot be written to.
+            DatabaseError: the database cannot be written to.
+            UnreachableError: the PACS does not answer.
         """
         with self._lock:
-            revision = getattr(self._datastore, "revision", None)
+            revision = self.scans.revision
             if revision is not None and revision == self._revision and not always:
                 return
             listed_at = time.time()
-            scans, labelled = set(self._datastore.list_images()), set(self._datastore.get_labeled_images())
-            if always or scans != self._scans or labelled != self._labelled:
-                synchronise_scans(self._engine, sorted(scans), labelled, listed_at=listed_at)
-            self._revision, self._scans, self._labelled = revision, scans, labelled
+            names = self.scans.names()
+            if always or names.all != self._names or names.labelled != self._labelled:
+                synchronise_scans(self._engine, sorted(names.all), names.labelled, listed_at=listed_at)
+            self._revision, self._names, self._labelled = revision, names.all, set(names.labelled)
 
     def note_labelled(self, name: str) -> None:
         """Take note that the database knows already that this scan is labelled."""

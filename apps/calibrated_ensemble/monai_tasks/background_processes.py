@@ -11,9 +11,16 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from monailabel.interfaces.exception import MONAILabelException
 from monailabel.utils.async_tasks.task import AsyncTask
 from monailabel.utils.async_tasks.utils import background_executors, processes
+
+from apps.calibrated_ensemble.http_errors import message_of
+from apps.calibrated_ensemble.terminal.exit_status import FAILURE, status_of
+from lib.errors import ProductError
 
 SERVER_PROCESS = "CALIBRATED_ENSEMBLE_SERVER_PROCESS"
 """Environment variable that tells a background process which process is its server."""
@@ -29,7 +36,7 @@ def runs_in_background() -> bool:
     return os.environ.get(SERVER_PROCESS) not in (None, str(os.getpid()))
 
 
-def become_server() -> asyncio.Task[None]:
+def mark_as_server() -> asyncio.Task[None]:
     """Make this process the server: background processes see it as theirs, and it stops them when it ends.
 
     Returns:
@@ -46,6 +53,20 @@ def end_with_server() -> None:
     """End this background process soon after its server is gone, however the server ended."""
     server = int(os.environ[SERVER_PROCESS])
     threading.Thread(target=_exit_without_server, args=(server,), name="watch-server", daemon=True).start()
+
+
+@contextmanager
+def one_line_failure() -> Iterator[None]:
+    """End a background process with one line in its log, which `GET /train/` and the like show.
+
+    Raises:
+        SystemExit: after an error that a person can act on, with the status that a command would have; others pass.
+    """
+    try:
+        yield
+    except (ProductError, MONAILabelException) as error:
+        logger.error("%s", message_of(error))
+        raise SystemExit(status_of(error) or FAILURE) from error
 
 
 async def _stop_at_the_end() -> None:

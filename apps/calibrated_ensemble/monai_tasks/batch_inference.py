@@ -5,9 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from fastapi import HTTPException
 from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.exception import MONAILabelException
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
+
+from apps.calibrated_ensemble.http_errors import message_of
+from lib.errors import ProductError
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +33,9 @@ class BatchInference(BatchInferTask):
         def infer_or_explain(one: dict[str, Any], store: Datastore) -> dict[str, Any]:
             try:
                 return infer(one, store)
-            except HTTPException as error:
-                logger.warning("%s: %s", one.get("image"), error.detail)
-                return {"error": error.detail}
+            except (ProductError, MONAILabelException) as error:
+                logger.warning("%s: %s", one.get("image"), message_of(error))
+                return {"error": message_of(error)}
 
         if torch.cuda.device_count() == 0:
             # The stock task divides by the number of GPUs, and its default asks for all of them.

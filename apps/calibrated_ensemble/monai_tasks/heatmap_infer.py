@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from apps.calibrated_ensemble.monai_tasks.prediction_cache import Predictor
+from apps.calibrated_ensemble.monai_tasks.prediction_cache import PredictionCache
 from apps.calibrated_ensemble.monai_tasks.result_files import result_dtype, result_suffix, write_result
 from apps.calibrated_ensemble.monai_tasks.segmentation_infer import figures, region_of
 from lib.errors import InputError
@@ -46,7 +46,7 @@ def probability_levels(heatmap: np.ndarray, levels: int) -> np.ndarray:
 class HeatmapInfer(InferTask):
     """Gives the heatmap of a scan; listed always, like the segmentation."""
 
-    def __init__(self, task: Task, predictor: Predictor):
+    def __init__(self, task: Task, predictions: PredictionCache):
         super().__init__(
             type=InferType.SEGMENTATION,
             labels=dict(BAND_NAMES),
@@ -54,7 +54,7 @@ class HeatmapInfer(InferTask):
             description="Calibrated probabilities: float32, or tenths where a client asks for whole numbers",
             config={"class": ["all", *task.classes]} if len(task.classes) > 1 else None,
         )
-        self._predictor = predictor
+        self._predictions = predictions
 
     def is_valid(self) -> bool:
         """Listed always."""
@@ -79,7 +79,7 @@ class HeatmapInfer(InferTask):
                 written.
         """
         suffix, dtype = result_suffix(request), result_dtype(request, np.float32)
-        predicted = self._predictor.predict(Path(request["image"]), region_of(request))
+        predicted = self._predictions.predict(Path(request["image"]), region_of(request))
         classes = _wanted_classes(request, predicted.task)
         affine = predicted.prediction.affine
         heatmap = predicted.prediction.heatmap[[predicted.task.classes.index(name) for name in classes]]

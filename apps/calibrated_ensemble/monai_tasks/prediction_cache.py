@@ -37,7 +37,7 @@ class ScanPrediction:
     seconds: float
 
 
-class Predictor:
+class PredictionCache:
     """Predicts with the current generation, and loads a new one when it is published.
 
     Asking again for the same file gives the prediction made before, so that the heatmap after the

@@ -55,7 +55,7 @@ def write_result(array: np.ndarray, affine: np.ndarray, *, suffix: str, compress
         compress: for NRRD only: viewers ask for plain data, since some cannot unpack it.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     with tempfile.NamedTemporaryFile(prefix="calibrated-ensemble-", suffix=suffix, delete=False) as file:
         path = Path(file.name)

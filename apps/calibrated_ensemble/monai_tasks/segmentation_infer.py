@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from apps.calibrated_ensemble.monai_tasks.prediction_cache import Predictor, ScanPrediction
+from apps.calibrated_ensemble.monai_tasks.prediction_cache import PredictionCache, ScanPrediction
 from apps.calibrated_ensemble.monai_tasks.result_files import result_dtype, result_suffix, write_result
 from apps.calibrated_ensemble.reports.class_colours import label_colours
 from lib.task.labels import label_values
@@ -21,7 +21,7 @@ class SegmentationInfer(InferTask):
     answers what is missing.
     """
 
-    def __init__(self, task: Task, predictor: Predictor):
+    def __init__(self, task: Task, predictions: PredictionCache):
         super().__init__(
             type=InferType.SEGMENTATION,
             labels=dict(task.labels),
@@ -29,7 +29,7 @@ class SegmentationInfer(InferTask):
             description="Segmentation by the calibrated ensemble, with its estimated DSC",
         )
         self._colours = {name: list(colour) for name, colour in label_colours(task).items()}
-        self._predictor = predictor
+        self._predictions = predictions
 
     def info(self) -> dict[str, Any]:
         """Describe the model, with the colour of each class."""
@@ -56,7 +56,7 @@ class SegmentationInfer(InferTask):
             InputError: the scan cannot be used, or a format that cannot be written.
         """
         suffix, dtype = result_suffix(request), result_dtype(request, np.uint8)
-        predicted = self._predictor.predict(Path(request["image"]), region_of(request))
+        predicted = self._predictions.predict(Path(request["image"]), region_of(request))
         label = label_values(predicted.prediction.segmentation, predicted.task).astype(dtype)
         affine = predicted.prediction.affine
         file = write_result(label, affine, suffix=suffix, compress=bool(request.get("result_compress")))

@@ -2,20 +2,31 @@
 
 from typing import Any
 
-from fastapi import HTTPException
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
-from sqlalchemy import Engine
 
+from apps.calibrated_ensemble.annotator import annotator_of
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
-from apps.calibrated_ensemble.jobs.scan_source import waits_for_a_label
-from lib.models.workspace import Workspace
+from apps.calibrated_ensemble.project import Project
+from lib.errors import ProductError
 from scoring.strategies.registry import query_strategies
 from scoring.worklist.next_scan import next_scan
 from scoring.worklist.queue_state import queue_state
 
-NOTHING_LEFT = 404
 _ATTEMPTS = 3
+
+
+class NothingLeftError(ProductError):
+    """No scan can be served at present.
+
+    Args:
+        message: why, for the annotator.
+        counts: numbers of scans that are labelled, leased, broken and free.
+    """
+
+    def __init__(self, message: str, counts: dict[str, int]):
+        super().__init__(message)
+        self.counts = counts
 
 
 class NextScan(Strategy):
@@ -23,62 +34,47 @@ class NextScan(Strategy):
 
     Args:
         name: of the strategy, a key of `query_strategies`.
-        workspace: gives the current generation, whose scores count.
-        engine: from `scoring.database.engine.open_database`.
-        register: brings the database's list of scans up to date.
-        lease_seconds: for how long a served scan is kept from others.
-        seed: of the random order.
+        project: whose generation's scores count, for how long a lease lasts, and the seed of the random order.
+        register: knows the scans, and brings the database's list up to date.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        workspace: Workspace,
-        engine: Engine,
-        register: ScanRegister,
-        lease_seconds: float,
-        seed: int,
-    ):
+    def __init__(self, name: str, project: Project, register: ScanRegister):
         super().__init__(f"{query_strategies()[name].description}, leased to who asks")
         self._name = name
-        self._workspace = workspace
-        self._engine = engine
+        self._project = project
         self._register = register
-        self._lease_seconds = lease_seconds
-        self._seed = seed
 
-    def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
+    def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:  # noqa: ARG002
         """Serve the next scan.
 
         Args:
             request: `client_id` names the annotator; without one the lease belongs to nobody in
                 particular, and the scan is served to nobody else all the same.
-            datastore: where the scan must be, unlabelled.
+            datastore: as MONAI Label's; the scans are those of the register.
 
         Returns:
             `id`, `estimated_dsc` per class and `mean_estimated_dsc` (0..1, None without a score),
             `generation`, `lease_expires` (seconds since 1970) and `served_again`.
 
         Raises:
-            HTTPException: 404 when nothing is left. An empty answer would be simpler, but leads
-                OHIF to a black page; the `detail` holds a message and the counts.
+            NothingLeftError: nothing is left to serve.
             DatabaseError: the database cannot be used.
+            UnreachableError: the PACS does not answer.
         """
-        generation = self._workspace.current()
+        engine, generation = self._project.engine, self._project.workspace.current()
         for attempt in range(_ATTEMPTS):
             self._register.synchronise(always=attempt > 0)
             served = next_scan(
-                self._engine,
-                client=str(request.get("client_id") or ""),
+                engine,
+                client=annotator_of(request),
                 strategy=self._name,
                 generation=generation,
-                lease_seconds=self._lease_seconds,
-                seed=self._seed,
+                lease_seconds=self._project.lease_seconds,
+                seed=self._project.task.seed,
             )
             if served is None:
                 break
-            if waits_for_a_label(datastore, served.scan):
+            if self._register.scans.is_unlabelled(served.scan):
                 return {
                     "id": served.scan,
                     "estimated_dsc": served.estimated_dsc,
@@ -87,6 +83,6 @@ class NextScan(Strategy):
                     "lease_expires": served.expires,
                     "served_again": served.again,
                 }
-        queue = queue_state(self._engine, generation=generation)
+        queue = queue_state(engine, generation=generation)
         message = queue.reason or "The scans in the studies folder are changing; ask again in a moment."
-        raise HTTPException(NOTHING_LEFT, {"message": message, **queue.counts})
+        raise NothingLeftError(message, queue.counts)

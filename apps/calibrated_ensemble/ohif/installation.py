@@ -25,7 +25,7 @@ from apps.calibrated_ensemble.ohif.files import (
     store_file,
     write_manifest,
 )
-from lib.errors import InputError
+from lib.errors import InputError, StorageError, UnreachableError
 from lib.progress import Progress, silent
 from lib.storage.atomic import atomic_folder
 
@@ -59,9 +59,9 @@ def install_viewer(folder: Path, *, tarball: Path | None = None, progress: Progr
         progress: told how far it is.
 
     Raises:
-        InputError: the folder holds something else or cannot be written to, or the tarball is not the
-            one whose hash is known.
-        ConnectionError: npm could not fetch the package.
+        InputError: the folder holds something else, or the tarball is not the one whose hash is known.
+        StorageError: the folder cannot be written to.
+        UnreachableError: npm could not fetch the package.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise InputError(f"{folder}: holds other files; give a folder that is empty or does not exist")
@@ -78,7 +78,7 @@ def install_viewer(folder: Path, *, tarball: Path | None = None, progress: Progr
                     shutil.rmtree(folder)
     viewer = find_viewer(folder)
     if viewer is None:
-        raise InputError(f"{folder}: is not as it was written; check the disk, or give another folder")
+        raise StorageError(f"{folder}: is not as it was written; check the disk, or give another folder")
     return viewer
 
 
@@ -88,7 +88,7 @@ def fetch_package(folder: Path) -> Path:
     The system's npm is asked, else the one that comes with the Python environment.
 
     Raises:
-        ConnectionError: npm failed; the message holds its reason.
+        UnreachableError: npm failed; the message holds its reason.
     """
     # Without a network, npm's own number of retries takes more than a minute of silence.
     arguments = ["pack", PACKAGE, "--loglevel=error", "--no-update-notifier", "--fetch-retries=1"]
@@ -100,10 +100,10 @@ def fetch_package(folder: Path) -> Path:
         else:
             done = run_bundled_npm(arguments, return_completed_process=True, **options)
     except OSError as error:
-        raise ConnectionError(f"{PACKAGE}: npm cannot be run ({error.strerror}); {ELSEWHERE}") from error
+        raise UnreachableError(f"{PACKAGE}: npm cannot be run ({error.strerror}); {ELSEWHERE}") from error
     found = list(folder.glob("*.tgz"))
     if done.returncode != 0 or len(found) != 1:
-        raise ConnectionError(
+        raise UnreachableError(
             f"{PACKAGE}: npm could not fetch it ({_reason_of_npm(done.stderr)}); check the network and "
             f"`npm config get registry`, or {ELSEWHERE}"
         )

@@ -20,7 +20,8 @@ from pydicom.errors import InvalidDicomError
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from lib.errors import InputError, UnreachableError
+from lib.errors import InputError, ProductError, UnreachableError
+from lib.storage.disk import writing_to
 
 logger = logging.getLogger(__name__)
 
@@ -160,12 +161,14 @@ class PacsClient:
         Raises:
             UnreachableError: the PACS does not answer.
             InputError: it does not have the series.
+            StorageError: the folder cannot be written to.
         """
         files = []
         with self._as_product_errors(f"series {series.uid}"):
             for number, instance in enumerate(self._client.iter_series(series.study, series.uid)):
                 path = folder / f"{number:05d}.dcm"
-                instance.save_as(path, write_like_original=False)
+                with writing_to(path):
+                    instance.save_as(path, write_like_original=False)
                 files.append(path)
         if not files:
             raise InputError(f"series {series.uid}: {self.url} has no instances of it; is it still being sent?")
@@ -219,7 +222,7 @@ class PacsClient:
             raise UnreachableError(
                 f"{self.url}: the PACS does not answer ({type(error).__name__}); check that it runs and can be reached"
             ) from error
-        except InputError:
+        except ProductError:
             raise
         except (ValueError, InvalidDicomError) as error:
             raise InputError(

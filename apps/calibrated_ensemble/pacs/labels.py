@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from apps.calibrated_ensemble.annotator import annotator_of
 from apps.calibrated_ensemble.pacs.catalogue import segmentation_facts
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series, StoredSegmentation, content_time
 from apps.calibrated_ensemble.pacs.listing import PacsListing
 from apps.calibrated_ensemble.pacs.local_files import LocalFiles
 from apps.calibrated_ensemble.reports.class_colours import label_colours
-from lib.datasets.studies_folder import FINAL
+from lib.datasets.label_tags import FINAL
 from lib.dicom.segmentation_reader import read_segmentation
 from lib.dicom.segmentation_writer import segmentation_dataset
 from lib.errors import InputError
@@ -57,7 +58,7 @@ class PacsLabels:
         Args:
             series: the scan.
             label: with the task's values, on the grid of the scan's file.
-            information: kept beside the local copy; its `client_id` or `user` is named as creator.
+            information: kept beside the local copy; names who drew it, see `annotator_of`.
 
         Raises:
             UnreachableError: the PACS does not answer.
@@ -68,7 +69,7 @@ class PacsLabels:
             self._client.headers(series),
             labels=self._task.labels,
             colours=label_colours(self._task),
-            creator=str(information.get("client_id") or information.get("user") or ""),
+            creator=annotator_of(information),
         )
         self._client.store(segmentation)
         stored = StoredSegmentation(

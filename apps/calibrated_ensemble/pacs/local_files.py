@@ -35,6 +35,7 @@ class LocalFiles:
         Raises:
             UnreachableError: the PACS does not answer.
             InputError: the series is no volume; see `read_series`.
+            StorageError: it cannot be written.
         """
         path = self._folder / "scans" / f"{series.uid}.nii.gz"
         with self._locks[series.uid]:
@@ -73,7 +74,7 @@ class LocalFiles:
         """Write a label and what is known about it.
 
         Raises:
-            InputError: the folder cannot be written to.
+            StorageError: the folder cannot be written to.
         """
         write_volume(self.label(scan, tag), volume)
         self.write_information(scan, tag, information)
@@ -82,7 +83,7 @@ class LocalFiles:
         """Write what is known about a label.
 
         Raises:
-            InputError: the folder cannot be written to.
+            StorageError: the folder cannot be written to.
         """
         write_text(self._information_path(scan, tag), json.dumps(information, indent=1, default=str))
 

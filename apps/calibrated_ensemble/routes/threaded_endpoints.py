@@ -13,13 +13,13 @@ from monailabel.endpoints import datastore as datastore_endpoints
 from monailabel.endpoints import infer as infer_endpoints
 from monailabel.endpoints.user.auth import RBAC, User
 
-from lib.datasets.studies_folder import FINAL
+from lib.datasets.label_tags import FINAL
 
 _User = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))]
 _Annotator = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
 
 
-def long_requests_router() -> APIRouter:
+def threaded_endpoints_router() -> APIRouter:
     """Give routes with the paths and answers of the stock ones, to be put before them."""
     router = APIRouter(include_in_schema=False)
 

@@ -7,11 +7,9 @@ from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.datastore import Datastore
 from pydantic import BaseModel, Field
-from sqlalchemy import Engine
 
-from apps.calibrated_ensemble.http_errors import clear_answers
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
-from lib.models.workspace import Workspace
+from apps.calibrated_ensemble.project import Project
 from scoring.worklist.leases import end_lease, lease_scan
 from scoring.worklist.queue_state import queue_state
 from scoring.worklist.ranking import RankedScan, ranking
@@ -25,28 +23,24 @@ class Taking(BaseModel):
     client_id: Annotated[str, Field(min_length=1, max_length=255)]
 
 
-def worklist_router(
-    *, datastore: Datastore, register: ScanRegister, workspace: Workspace, engine: Engine, lease_seconds: float
-) -> APIRouter:
+def worklist_router(project: Project, datastore: Datastore, register: ScanRegister) -> APIRouter:
     """Give the routes under `/worklist`.
 
     Args:
-        datastore: where the scans are.
+        project: whose current generation's scores count, and for how long a scan that was taken is kept from others.
+        datastore: describes the scans.
         register: brings the database's list of scans up to date.
-        workspace: gives the current generation, whose scores count.
-        engine: from `scoring.database.engine.open_database`.
-        lease_seconds: for how long a scan that was taken is kept from others.
     """
+    engine = project.engine
     annotators = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
     router = APIRouter(prefix="/worklist", tags=["Worklist"], dependencies=annotators)
 
     @router.get("/", summary="List the unlabelled scans, least certain first")
     def worklist(client_id: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
-        with clear_answers():
-            register.synchronise()
-            generation = workspace.current()
-            queue = queue_state(engine, generation=generation)
-            ranked = ranking(engine, generation, limit=limit)
+        register.synchronise()
+        generation = project.workspace.current()
+        queue = queue_state(engine, generation=generation)
+        ranked = ranking(engine, generation, limit=limit)
         return {
             "generation": generation,
             "counts": {**queue.counts, "total": sum(queue.counts.values())},
@@ -56,9 +50,8 @@ def worklist_router(
 
     @router.post("/lease", summary="Take a scan, or renew one's own lease")
     def take(image: str, taking: Taking) -> dict[str, Any]:
-        with clear_answers():
-            register.synchronise()
-            lease = lease_scan(engine, image, client=taking.client_id, lease_seconds=lease_seconds)
+        register.synchronise()
+        lease = lease_scan(engine, image, client=taking.client_id, lease_seconds=project.lease_seconds)
         if lease is None:
             raise HTTPException(404, f"{image}: is no unlabelled scan; somebody may have submitted its label just now")
         if lease.client != taking.client_id:
@@ -72,8 +65,7 @@ def worklist_router(
 
     @router.delete("/lease", summary="Give a scan back")
     def give_back(image: str, client_id: Annotated[str, Query(min_length=1)]) -> dict[str, bool]:
-        with clear_answers():
-            return {"ended": end_lease(engine, image, client=client_id)}
+        return {"ended": end_lease(engine, image, client=client_id)}
 
     return router
 

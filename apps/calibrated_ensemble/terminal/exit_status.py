@@ -5,9 +5,31 @@ from collections.abc import Callable
 
 from typer.exceptions import TyperException
 
-from lib.errors import DamagedGenerationError, InputError, UnreachableError
+from lib.errors import (
+    BusyError,
+    DamagedGenerationError,
+    InputError,
+    NotTrainedError,
+    ProductError,
+    StorageError,
+    UnreachableError,
+)
 
-DONE, FAILURE, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILURE, WRONG_INPUT, BUSY, INTERRUPTED = 0, 1, 2, 4, 130
+"""Status 3 is kept for a new generation that is held back."""
+
+STATUSES: dict[type[BaseException], int] = {
+    InputError: WRONG_INPUT,
+    NotTrainedError: WRONG_INPUT,
+    BusyError: BUSY,
+    StorageError: FAILURE,
+    UnreachableError: FAILURE,
+    DamagedGenerationError: FAILURE,
+    ProductError: FAILURE,
+    FloatingPointError: FAILURE,
+    OSError: FAILURE,
+}
+"""Exit status of an error that is foreseen; that of the nearest class counts."""
 
 
 def exit_status(command: Callable[[], int | None]) -> int:
@@ -17,7 +39,7 @@ def exit_status(command: Callable[[], int | None]) -> int:
         command: gives its own status, or None for 0.
 
     Returns:
-        0 done, 2 wrong input, 130 interrupted, 1 failure; where it raised, with one line on the
+        0 done, 130 interrupted, else see `STATUSES`; where it raised, with one line on the
         standard error. What is neither foreseen nor a person's mistake is raised.
     """
     try:
@@ -27,18 +49,25 @@ def exit_status(command: Callable[[], int | None]) -> int:
         message = error.format_message()
         return _end(WRONG_INPUT, f"{message} (see --help)" if message else "")
     except (Exception, KeyboardInterrupt) as error:
-        if _was_interrupted(error):
-            status = INTERRUPTED
-        elif isinstance(error, InputError):
-            return _end(WRONG_INPUT, error)
-        elif isinstance(error, DamagedGenerationError | UnreachableError | FloatingPointError | OSError):
-            return _end(FAILURE, error)
-        else:
-            raise
+        if not _was_interrupted(error):
+            known = status_of(error)
+            if known is None:
+                raise
+            return _end(known, _message_of(error))
+        status = INTERRUPTED
     # Typer turns Ctrl-C into this status by itself.
     if status == INTERRUPTED:
         return _end(INTERRUPTED, "stopped; what is finished is kept, run the same command again to go on")
     return status
+
+
+def status_of(error: BaseException) -> int | None:
+    """Exit status of an error, see `STATUSES`; None when it is not foreseen."""
+    return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
+
+
+def _message_of(error: BaseException) -> str:
+    return f"{error} (`calibrated-ensemble train`)" if isinstance(error, NotTrainedError) else str(error)
 
 
 def _was_interrupted(error: BaseException) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from apps.calibrated_ensemble.command_line import run
-from apps.calibrated_ensemble.commands.choice import choose
+from apps.calibrated_ensemble.commands.context import CommandContext
+from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.commands.serve import (
     APP_FOLDER,
     require_free_port,
@@ -22,7 +23,8 @@ from lib.errors import InputError
 def test_the_server_gets_the_settings_with_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text("name: mine\nmodality: CT\nlabels: {cyst: 1}\n")
-    chosen = choose("studies", workspace=Path("models"), task="mine.yaml", device="cpu", lease_minutes=5)
+    options = CommandOptions("studies", workspace=Path("models"), task="mine.yaml", device="cpu", lease_minutes=5)
+    chosen = CommandContext.of_options(options)
     command = server_command(chosen, host="127.0.0.1", port=8123)
     conf = {command[i + 1]: command[i + 2] for i, part in enumerate(command) if part == "--conf"}
     assert conf == {
@@ -38,13 +40,15 @@ def test_the_server_gets_the_settings_with_absolute_paths(tmp_path: Path, monkey
 
 
 def test_a_dicomweb_url_is_passed_on_as_it_is() -> None:
-    command = server_command(choose("http://localhost:8042/dicom-web"), host="127.0.0.1", port=8000)
+    command = server_command(
+        CommandContext.of_options(CommandOptions("http://localhost:8042/dicom-web")), host="127.0.0.1", port=8000
+    )
     assert command[command.index("--studies") + 1] == "http://localhost:8042/dicom-web"
 
 
 def test_a_password_in_the_database_url_is_not_shown_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALIBRATED_ENSEMBLE_DATABASE_URL", "postgresql://me:secret@localhost/queue")
-    chosen = choose("studies")
+    chosen = CommandContext.of_options(CommandOptions("studies"))
     assert "secret" not in " ".join(server_command(chosen, host="127.0.0.1", port=8000))
     assert "secret" in serve_environment(os.environ)["CALIBRATED_ENSEMBLE_DATABASE_URL"]
 

@@ -1,4 +1,5 @@
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -6,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastapi import HTTPException
+from monailabel.interfaces.exception import ImageNotFoundException
 
+from apps.calibrated_ensemble.datastores.indexed_scans import IndexedScans
 from apps.calibrated_ensemble.datastores.label_submission import ReviewedLabel
 from apps.calibrated_ensemble.datastores.studies_folder import INDEX, StudiesFolder
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
-from apps.calibrated_ensemble.jobs.scan_source import labelled_scans, unlabelled_scans
-from lib.datasets.studies_folder import read_studies
-from lib.errors import InputError
+from lib.datasets.studies_folder import FolderScans, read_studies
+from lib.errors import InputError, StorageError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
 from lib.task.task_file import task_from
@@ -63,9 +64,11 @@ def watched(folder: Path) -> Iterator[StudiesFolder]:
 
 def test_it_lists_what_lib_lists_without_a_server(folder: Path) -> None:
     store = open_folder(folder)
-    studies = read_studies(folder, TASK)
-    assert labelled_scans(store, TASK) == list(studies.labelled)
-    assert unlabelled_scans(store, TASK) == list(studies.unlabelled)
+    scans, studies = IndexedScans(store, TASK), read_studies(folder, TASK)
+    assert list(scans.labelled()) == list(studies.labelled)
+    assert list(scans.unlabelled()) == list(studies.unlabelled)
+    assert scans.names() == FolderScans(folder, TASK).names()
+    assert [name for name in ("a", "b", "c.d", "x") if scans.is_unlabelled(name)] == ["b", "c.d"]
     assert store.status() == {"total": 3, "completed": 1, "label_tags": {"final": 1, "organ": 1}}
 
 
@@ -82,9 +85,8 @@ def test_a_refused_label_changes_nothing(folder: Path, tmp_path: Path) -> None:
     store = open_folder(folder, refuse_all)
     standing = folder / "labels" / "final" / "a.nii.gz"
     before, revision = standing.read_bytes(), store.revision
-    with pytest.raises(HTTPException) as caught:
+    with pytest.raises(InputError, match=r"^label of a: is wrong$"):
         store.save_label("a", str(write_image(tmp_path / "sent.nii.gz", 2)), "final", {})
-    assert (caught.value.status_code, caught.value.detail) == (422, "label of a: is wrong")
     assert standing.read_bytes() == before
     assert store.revision == revision
 
@@ -94,6 +96,38 @@ def test_a_label_in_another_format_replaces_the_old_file(folder: Path, tmp_path:
     store.save_label("a", str(write_image(tmp_path / "sent.nii", 2)), "final", {})
     assert [path.name for path in (folder / "labels" / "final").iterdir()] == ["a.nii"]
     assert store.get_label_uri("a", "final").endswith("a.nii")
+
+
+def test_a_label_replaces_one_whose_suffix_is_in_upper_case(folder: Path, tmp_path: Path) -> None:
+    (folder / "labels" / "final" / "a.nii.gz").rename(folder / "labels" / "final" / "a.NII.GZ")
+    store = open_folder(folder)
+    assert store.get_label_uri("a", "final").endswith("a.NII.GZ")
+    store.save_label("a", str(write_image(tmp_path / "sent.NII.GZ", 2)), "final", {})
+    assert [path.name for path in (folder / "labels" / "final").iterdir()] == ["a.nii.gz"]
+
+
+def test_command_line_and_server_list_the_same_scans_whatever_their_files_are_called(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(folder / "tmp.nii.gz").rename(folder / "c.NII.GZ")
+    write_image(folder / "a.nii")
+    os.utime(folder / "a.nii.gz", (1000, 1000))
+    write_image(folder / "labels" / "final" / "a.nrrd.nii").rename(folder / "labels" / "final" / "a.NII")
+    (folder / "gone.nii.gz").symlink_to(folder / "nowhere.nii.gz")
+    os.utime(folder / "labels" / "final" / "a.nii.gz", (1000, 1000))
+    with caplog.at_level("WARNING"):
+        store = open_folder(folder)
+    studies = read_studies(folder, TASK)
+    listed = {scan.name: str(scan.image) for scan in (*studies.labelled, *studies.unlabelled)}
+    assert {name: store.get_image_uri(name) for name in store.list_images()} == listed
+    assert listed["a"] == str(folder / "a.nii")
+    assert listed["c"] == str(folder / "c.NII.GZ")
+    assert [str(scan.label) for scan in studies.labelled] == [store.get_label_uri("a", "final")]
+    assert studies.labelled[0].label.name == "a.NII"
+    told = "\n".join(caplog.messages)
+    assert "a.nii.gz: is not used: a.nii has the same name" in told
+    assert "labels/final/a.nii.gz: is not used: a.NII has the same name" in told
+    assert "gone.nii.gz: links to a file that is not there" in told
 
 
 def test_a_link_is_replaced_and_removed_and_its_source_stays(folder: Path, tmp_path: Path) -> None:
@@ -174,12 +208,11 @@ def test_what_the_server_stores_itself_does_not_list_the_folder_again(
 
 @pytest.mark.parametrize("tag", ["../../elsewhere", "", "a/b", ".hidden"])
 def test_a_tag_that_is_no_name_is_refused(folder: Path, tmp_path: Path, tag: str) -> None:
-    with pytest.raises(HTTPException) as caught:
+    with pytest.raises(InputError, match="give letters, digits"):
         open_folder(folder).save_label("a", str(write_image(tmp_path / "sent.nii.gz")), tag, {})
-    assert caught.value.status_code == 422
 
 
-def test_an_unknown_scan_is_answered_with_404(folder: Path, tmp_path: Path) -> None:
+def test_an_unknown_scan_is_not_found(folder: Path, tmp_path: Path) -> None:
     store = open_folder(folder)
     label = str(write_image(tmp_path / "sent.nii.gz"))
     for attempt in (
@@ -187,9 +220,8 @@ def test_an_unknown_scan_is_answered_with_404(folder: Path, tmp_path: Path) -> N
         lambda: store.remove_image("nobody"),
         lambda: store.update_image_info("nobody", {"x": 1}),
     ):
-        with pytest.raises(HTTPException) as caught:
+        with pytest.raises(ImageNotFoundException):
             attempt()
-        assert caught.value.status_code == 404
 
 
 def test_who_was_served_does_not_write_the_index(folder: Path) -> None:
@@ -204,10 +236,8 @@ def test_who_was_served_does_not_write_the_index(folder: Path) -> None:
 
 def test_a_place_that_cannot_be_written_to_is_named(folder: Path, tmp_path: Path) -> None:
     (folder / "labels" / "draft").write_text("a file where the folder should be")
-    with pytest.raises(HTTPException) as caught:
+    with pytest.raises(StorageError, match=r"labels/draft/b\.nii\.gz: cannot be written"):
         open_folder(folder).save_label("b", str(write_image(tmp_path / "sent.nii.gz")), "draft", {})
-    assert caught.value.status_code == 422
-    assert "labels/draft/b.nii.gz: cannot be written" in caught.value.detail
 
 
 def test_many_scans_are_listed_in_little_time(tmp_path: Path) -> None:
@@ -228,7 +258,7 @@ def test_the_register_lists_the_folder_only_after_a_change(
 ) -> None:
     store = open_folder(folder)
     engine = open_database(tmp_path / "database.sqlite")
-    register = ScanRegister(store, engine)
+    register = ScanRegister(IndexedScans(store, TASK), engine)
     register.synchronise()
     assert (queue_state(engine, generation=None).labelled, queue_state(engine, generation=None).free) == (1, 2)
     with monkeypatch.context() as patch:

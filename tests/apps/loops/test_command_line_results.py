@@ -38,6 +38,14 @@ def test_training_again_gives_the_same_generation(trained: TinyStudies, capsys: 
     assert again["scans"] == 4
     assert again["workspace"] == str(trained.folder / ".calibrated_ensemble")
     assert 0 <= again["dice"]["lesion"] <= 1
+    assert first["scoring"]["skipped"] + first["scoring"]["scored"] == len(trained.unlabelled)
+    assert again["scoring"] | {"seconds": 0} == {
+        "generation": first["generation"],
+        "scored": 0,
+        "skipped": len(trained.unlabelled),
+        "failed": {},
+        "seconds": 0,
+    }
     assert run(train_arguments(trained)) == 0
     assert "Cross-validated" in capsys.readouterr().out
 
@@ -62,6 +70,7 @@ def test_a_baseline_is_trained_beside_the_model_that_is_served(
     assert (served["method"], baseline["method"]) == ("calibrated", "dropout")
     assert baseline["generation"] != served["generation"]
     assert baseline["dice"] == {"lesion": None}
+    assert baseline["scoring"] is None
     assert run([*train_arguments(trained), "--method", "dropout"]) == 0
     told = capsys.readouterr()
     assert "what is served stays" in told.err
@@ -225,7 +234,7 @@ def test_an_output_that_cannot_be_written_is_told(
 ) -> None:
     (tmp_path / "file").touch()
     arguments = ["predict", str(trained.phantoms[0].scan), "--output", str(tmp_path / "file" / "out")]
-    assert run([*arguments, "--studies", str(trained.folder)]) == 2
+    assert run([*arguments, "--studies", str(trained.folder)]) == 1
     assert "cannot be written" in capsys.readouterr().err
 
 

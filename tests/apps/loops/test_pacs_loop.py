@@ -1,5 +1,6 @@
 """MONAI Label's own client walks the whole loop against the real server and a real PACS."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pydicom
 import pytest
 from monailabel.client.client import MONAILabelClientException
 
+from apps.calibrated_ensemble.command_line import run
 from lib.dicom.segmentation_reader import read_segmentation
 from lib.dicom.segmentation_writer import segmentation_dataset
 from lib.dicom.series import series_grid
@@ -72,6 +74,7 @@ class Loop:
     orthanc: RunningOrthanc
     server: RunningServer
     broken: str
+    task: Path
     details: str = ""
 
     def stored(self, modality: str, scan: str) -> list[pydicom.Dataset]:
@@ -100,7 +103,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         conf = {"task": str(task), "workspace": str(folder / "workspace"), "store_heatmaps": "true"}
         server = RunningServer(orthanc.url, folder, conf)
         try:
-            loop = Loop(orthanc, server, str(broken.SeriesInstanceUID))
+            loop = Loop(orthanc, server, str(broken.SeriesInstanceUID), task)
             server.client().train_start("ensemble", {})
             state = server.finish("train")
             assert state["status"] == "DONE", "\n".join(state["details"])
@@ -125,6 +128,24 @@ def test_scans_and_labels_of_the_pacs_are_trained_on_and_scored(loop: Loop) -> N
     worklist = loop.server.request("GET", "/worklist/").json()
     assert all(scan["mean_estimated_dsc"] is not None for scan in worklist["scans"])
     assert all(scan["study"] for scan in worklist["scans"])
+
+
+def test_the_command_line_works_against_the_pacs_as_against_a_folder(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = ["--studies", loop.orthanc.url, "--workspace", str(loop.server.workspace), "--device", "cpu", "--json"]
+    assert run(["rank", *project]) == 0
+    ranked = json.loads(capsys.readouterr().out)
+    worklist = loop.server.request("GET", "/worklist/").json()
+    assert ranked["generation"] == worklist["generation"]
+    assert [line["scan"] for line in ranked["ranking"]] == [scan["id"] for scan in worklist["scans"]]
+    assert {line["scan"] for line in ranked["ranking"]} == {
+        uid(index) for index in range(LABELLED, LABELLED + UNLABELLED)
+    }
+    assert run(["train", *project, "--task", str(loop.task)]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert (trained["generation"], trained["scans"]) == (ranked["generation"], LABELLED)
+    assert (trained["scoring"]["scored"], trained["scoring"]["skipped"]) == (0, UNLABELLED)
 
 
 def test_an_unreadable_segmentation_is_reported_and_does_not_stop_training(loop: Loop) -> None:

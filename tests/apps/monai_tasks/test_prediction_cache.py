@@ -9,7 +9,7 @@ import pytest
 
 from apps.calibrated_ensemble.monai_tasks import prediction_cache as predictions
 from apps.calibrated_ensemble.monai_tasks.heatmap_infer import HeatmapInfer, probability_bands, probability_levels
-from apps.calibrated_ensemble.monai_tasks.prediction_cache import Predictor
+from apps.calibrated_ensemble.monai_tasks.prediction_cache import PredictionCache
 from apps.calibrated_ensemble.monai_tasks.segmentation_infer import SegmentationInfer, names_by_place
 from lib.errors import InputError, NotTrainedError
 from lib.images.files import write_volume
@@ -67,8 +67,8 @@ def workspace(tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch) -> Si
 
 
 @pytest.fixture
-def predictor(workspace: Workspace) -> Predictor:
-    return Predictor(workspace, device="cpu")
+def predictor(workspace: Workspace) -> PredictionCache:
+    return PredictionCache(workspace, device="cpu")
 
 
 @pytest.fixture
@@ -76,7 +76,9 @@ def scan(write: Callable[..., Path]) -> Path:
     return write("scan.nii.gz", np.arange(27).reshape(3, 3, 3))
 
 
-def test_the_label_file_holds_the_tasks_values_on_the_scans_grid(task: Task, predictor: Predictor, scan: Path) -> None:
+def test_the_label_file_holds_the_tasks_values_on_the_scans_grid(
+    task: Task, predictor: PredictionCache, scan: Path
+) -> None:
     file, params = SegmentationInfer(task, predictor)({"image": str(scan)})
     image = nib.load(file)
     expected = np.array([0, 4, 9])[np.digitize(np.arange(27).reshape(3, 3, 3), [10, 20])]
@@ -92,7 +94,7 @@ def test_the_label_file_holds_the_tasks_values_on_the_scans_grid(task: Task, pre
     assert params["mean_estimated_dsc"] == pytest.approx((1.68 / 1.84 + 0.72 / 1.36) / 2)
 
 
-def test_the_heatmap_has_a_channel_per_class(task: Task, predictor: Predictor, scan: Path) -> None:
+def test_the_heatmap_has_a_channel_per_class(task: Task, predictor: PredictionCache, scan: Path) -> None:
     file, params = HeatmapInfer(task, predictor)({"image": str(scan)})
     heatmap = np.asanyarray(nib.load(file).dataobj)
     assert heatmap.shape == (3, 3, 3, 2)
@@ -101,7 +103,7 @@ def test_the_heatmap_has_a_channel_per_class(task: Task, predictor: Predictor, s
     assert params["classes"] == ["anterior", "posterior"]
 
 
-def test_one_class_is_chosen_by_its_name(task: Task, predictor: Predictor, scan: Path) -> None:
+def test_one_class_is_chosen_by_its_name(task: Task, predictor: PredictionCache, scan: Path) -> None:
     infer = HeatmapInfer(task, predictor)
     file, params = infer({"image": str(scan), "class": "posterior"})
     heatmap = np.asanyarray(nib.load(file).dataobj)
@@ -114,7 +116,7 @@ def test_one_class_is_chosen_by_its_name(task: Task, predictor: Predictor, scan:
 
 @pytest.mark.parametrize("sent_back", [None, "all", ["all", "anterior", "posterior"]])
 def test_bands_show_the_most_probable_class(
-    task: Task, predictor: Predictor, scan: Path, sent_back: str | list[str] | None
+    task: Task, predictor: PredictionCache, scan: Path, sent_back: str | list[str] | None
 ) -> None:
     request = {"image": str(scan), "result_dtype": "uint8", "class": sent_back}
     file, params = HeatmapInfer(task, predictor)(request)
@@ -140,7 +142,7 @@ def test_bands_round_to_the_nearest_tenth() -> None:
     assert probability_bands(np.array([0.0, 0.049, 0.051, 0.5, 0.949, 0.951, 1.0])).tolist() == [0, 0, 1, 5, 9, 10, 10]
 
 
-def test_the_region_limits_the_prediction(predictor: Predictor, scan: Path, write: Callable[..., Path]) -> None:
+def test_the_region_limits_the_prediction(predictor: PredictionCache, scan: Path, write: Callable[..., Path]) -> None:
     mask = np.zeros((3, 3, 3))
     mask[:2] = 1
     region = write("region.nii.gz", mask)
@@ -151,7 +153,7 @@ def test_the_region_limits_the_prediction(predictor: Predictor, scan: Path, writ
 
 
 def test_a_prediction_is_made_again_only_when_scan_or_generation_changed(
-    predictor: Predictor, workspace: Any, scan: Path, write: Callable[..., Path]
+    predictor: PredictionCache, workspace: Any, scan: Path, write: Callable[..., Path]
 ) -> None:
     first = predictor.predict(scan)
     assert predictor.predict(scan) is first
@@ -164,7 +166,7 @@ def test_a_prediction_is_made_again_only_when_scan_or_generation_changed(
 
 
 def test_only_the_last_predictions_are_kept(
-    predictor: Predictor, workspace: Any, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    predictor: PredictionCache, workspace: Any, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = 27 + 2 * 27 * 4
     monkeypatch.setattr(predictions, "_KEPT_BYTES", 2 * one)
@@ -177,18 +179,18 @@ def test_only_the_last_predictions_are_kept(
     assert workspace.predicted == 4
 
 
-def test_without_a_generation_nothing_is_predicted(predictor: Predictor, workspace: Any, scan: Path) -> None:
+def test_without_a_generation_nothing_is_predicted(predictor: PredictionCache, workspace: Any, scan: Path) -> None:
     workspace.id = None
     with pytest.raises(NotTrainedError):
         predictor.predict(scan)
 
 
-def test_a_scan_that_is_not_there_is_named(predictor: Predictor, tmp_path: Path) -> None:
+def test_a_scan_that_is_not_there_is_named(predictor: PredictionCache, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nobody\.nii\.gz: cannot be read"):
         predictor.predict(tmp_path / "nobody.nii.gz")
 
 
-def test_a_folder_that_holds_no_dicom_series_is_refused(predictor: Predictor, tmp_path: Path) -> None:
+def test_a_folder_that_holds_no_dicom_series_is_refused(predictor: PredictionCache, tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text("no image")
     with pytest.raises(InputError, match="is no DICOM file"):

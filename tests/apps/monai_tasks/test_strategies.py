@@ -1,43 +1,32 @@
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from fastapi import HTTPException
-from sqlalchemy import Engine
 
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
-from apps.calibrated_ensemble.monai_tasks.strategies import NextScan
-from scoring.database.engine import open_database
+from apps.calibrated_ensemble.monai_tasks.strategies import NextScan, NothingLeftError
+from apps.calibrated_ensemble.project import Project
+from lib.datasets.scan_source import ScanNames
+from lib.datasets.studies_folder import FolderScans
 from scoring.database.score_records import record_score
+from tests.apps.made_up_project import ONE_CLASS, open_project
 
 
-class Store:
-    """A datastore of files, without a count of its changes."""
+class Store(FolderScans):
+    """Scans without a count of their changes, of which some files may be gone when they are served."""
 
     def __init__(self, folder: Path, names: list[str]):
-        self.folder = folder
-        self.names = names
-        self.labelled: set[str] = set()
+        super().__init__(folder, ONE_CLASS)
+        self.listed = frozenset(names)
+        self.marked: set[str] = set()
         for name in names:
-            (folder / name).touch()
+            (folder / f"{name}.nii.gz").touch()
 
-    def list_images(self) -> list[str]:
-        return self.names
+    def names(self) -> ScanNames:
+        return ScanNames(self.listed, frozenset(self.marked))
 
-    def get_labeled_images(self) -> list[str]:
-        return sorted(self.labelled)
-
-    def get_image_uri(self, name: str) -> str:
-        return str(self.folder / name) if name in self.names else ""
-
-    def get_label_by_image_id(self, name: str, tag: str) -> str:
-        return name if name in self.labelled and tag == "final" else ""
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return open_database(tmp_path / "database.sqlite")
+    def is_unlabelled(self, name: str) -> bool:
+        return super().is_unlabelled(name) and name not in self.marked
 
 
 @pytest.fixture
@@ -46,12 +35,17 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def least_certain(engine: Engine, store: Store) -> NextScan:
+def project(tmp_path: Path) -> Iterator[Project]:
+    with open_project(tmp_path, lease_minutes="1") as project:
+        (project.workspace.root / "current").write_text("g1")
+        yield project
+
+
+@pytest.fixture
+def least_certain(project: Project, store: Store) -> NextScan:
     for name, mean in {"a": 0.9, "b": 0.2, "c": 0.5, "d": 0.3}.items():
-        record_score(engine, name, "g1", {"lesion": mean}, seconds=0)
-    workspace: Any = SimpleNamespace(current=lambda: "g1")
-    register = ScanRegister(store, engine)
-    return NextScan("least_certain", workspace=workspace, engine=engine, register=register, lease_seconds=60, seed=0)
+        record_score(project.engine, name, "g1", {"lesion": mean}, seconds=0)
+    return NextScan("least_certain", project, ScanRegister(store, project.engine))
 
 
 def ids(strategy: NextScan, store: Store, client: str | None, count: int) -> list[str]:
@@ -78,22 +72,19 @@ def test_every_request_gets_another_scan_with_or_without_a_name(
 
 
 def test_a_scan_whose_file_is_gone_is_left_out(least_certain: NextScan, store: Store, tmp_path: Path) -> None:
-    (tmp_path / "b").unlink()
+    (tmp_path / "b.nii.gz").unlink()
     assert ids(least_certain, store, "ann", 1) == ["d"]
 
 
 def test_a_scan_that_was_labelled_by_hand_is_left_out(least_certain: NextScan, store: Store) -> None:
-    store.labelled.add("b")
+    store.marked.add("b")
     assert ids(least_certain, store, "ann", 1) == ["d"]
 
 
 def test_when_nothing_is_left_the_answer_says_why_and_counts(least_certain: NextScan, store: Store) -> None:
-    store.labelled = {"a", "b"}
+    store.marked = {"a", "b"}
     assert ids(least_certain, store, "ann", 2) == ["d", "c"]
-    with pytest.raises(HTTPException) as caught:
+    with pytest.raises(NothingLeftError, match="annotators") as caught:
         least_certain({"client_id": "ben"}, store)
-    assert caught.value.status_code == 404
-    detail: Any = caught.value.detail
-    assert (detail["labelled"], detail["leased"], detail["broken"], detail["free"]) == (2, 2, 0, 0)
-    assert "annotators" in detail["message"]
+    assert caught.value.counts == {"labelled": 2, "leased": 2, "broken": 0, "free": 0}
     assert least_certain({"client_id": "ann"}, store)["served_again"]

@@ -4,18 +4,15 @@ from typing import Any
 
 import pytest
 import torch
-from fastapi import HTTPException
 
-from apps.calibrated_ensemble.datastores.label_submission import ReviewedLabel
-from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
-from apps.calibrated_ensemble.http_errors import clear_answers, one_line_failure
+from apps.calibrated_ensemble.monai_tasks.background_processes import one_line_failure
 from apps.calibrated_ensemble.monai_tasks.batch_inference import BatchInference
 from apps.calibrated_ensemble.monai_tasks.trainers import make_trainers, trainer_name
-from lib.errors import DamagedGenerationError, InputError, NotTrainedError
-from lib.models.workspace import Workspace
+from lib.datasets.studies_folder import FolderScans
+from lib.errors import InputError
 from lib.task.task import Task
 from lib.task.task_file import task_from
-from scoring.database.engine import open_database
+from tests.apps.made_up_project import open_project
 
 
 @pytest.fixture
@@ -37,38 +34,35 @@ def test_trainers_are_named_after_their_loss_weight(task: Task) -> None:
 
 def test_a_heatmap_of_one_loss_weight_has_one_trainer_beside_the_ensemble(tmp_path: Path) -> None:
     settings = {"name": "one", "modality": "CT", "labels": {"lesion": 1}, "heatmap": "single"}
-    workspace = Workspace(tmp_path / "workspace")
-    engine = open_database(workspace.database_path)
-    trainers = make_trainers(
-        task_from(settings, where="test"), workspace=workspace, engine=engine, device="cpu", store_heatmaps=False
-    )
-    assert list(trainers) == ["ensemble", "loss_weight_0"]
+    with open_project(tmp_path, task_from(settings, where="test")) as project:
+        assert list(make_trainers(project, FolderScans(tmp_path, project.task))) == ["ensemble", "loss_weight_0"]
 
 
 def test_without_labels_training_ends_with_the_reason(
     task: Task, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    workspace = Workspace(tmp_path / "workspace")
-    engine = open_database(workspace.database_path)
-    trainers = make_trainers(task, workspace=workspace, engine=engine, device="cpu", store_heatmaps=False)
-    assert next(iter(trainers)) == "ensemble"
-    store = StudiesFolder(str(tmp_path / "studies"), review=lambda *_: ReviewedLabel(Path("never")), auto_reload=False)
-    with pytest.raises(SystemExit) as caught, one_line_failure():
-        trainers["ensemble"]({}, store)
+    (tmp_path / "studies").mkdir()
+    with open_project(tmp_path, task) as project:
+        trainers = make_trainers(project, FolderScans(tmp_path / "studies", task))
+        assert next(iter(trainers)) == "ensemble"
+        with pytest.raises(SystemExit) as caught, one_line_failure():
+            trainers["ensemble"]({}, None)
     assert caught.value.code == 2
     assert "no scan has a label yet" in caplog.messages[-1]
     assert "no scan has a label yet" in trainers["ensemble"].stats()["error"]
     assert trainers["loss_weight_0"].stats() == {}
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [(InputError("wrong"), 422), (NotTrainedError("not yet"), 409), (DamagedGenerationError("broken"), 500)],
-)
-def test_errors_become_answers_with_their_message(error: Exception, status: int) -> None:
-    with pytest.raises(HTTPException) as caught, clear_answers():
-        raise error
-    assert (caught.value.status_code, caught.value.detail) == (status, str(error))
+def test_a_training_beside_another_ends_with_the_status_of_a_busy_workspace(
+    task: Task, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "studies").mkdir()
+    with open_project(tmp_path, task) as project, project.workspace.training_lock():
+        trainer = make_trainers(project, FolderScans(tmp_path / "studies", task))["ensemble"]
+        with pytest.raises(SystemExit) as caught, one_line_failure():
+            trainer({}, None)
+    assert caught.value.code == 4
+    assert "another training is running here" in caplog.messages[-1]
 
 
 def test_errors_of_the_program_itself_are_not_hidden() -> None:
@@ -81,7 +75,7 @@ def test_batch_inference_goes_on_after_a_scan_that_cannot_be_read(monkeypatch: p
 
     def infer(request: dict[str, Any], _datastore: object) -> dict[str, Any]:
         if request["image"] == "broken":
-            raise HTTPException(422, "broken: cannot be read")
+            raise InputError("broken: cannot be read")
         return {"label": request["image"], "device": request["device"]}
 
     store = SimpleNamespace(list_images=lambda: ["a", "broken", "c"])

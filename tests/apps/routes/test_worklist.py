@@ -8,46 +8,45 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from apps.calibrated_ensemble.datastores.indexed_scans import IndexedScans
 from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
+from apps.calibrated_ensemble.http_errors import answer_errors
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
+from apps.calibrated_ensemble.project import Project
 from apps.calibrated_ensemble.routes.worklist import worklist_router
-from lib.models.workspace import Workspace
-from scoring.database.engine import open_database
 from scoring.database.scan_list import mark_labelled, synchronise_scans
 from scoring.database.score_records import record_failure, record_score
 from tests.apps.datastores.test_studies_folder import accept_all, write_image
+from tests.apps.made_up_project import open_project
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(tmp_path / "database.sqlite")
+def project(tmp_path: Path) -> Iterator[Project]:
+    with open_project(tmp_path, lease_minutes="1") as project:
+        yield project
+
+
+@pytest.fixture
+def engine(project: Project) -> Engine:
+    engine = project.engine
     synchronise_scans(engine, ["a", "b", "c", "d"], [])
     for name, mean in {"a": 0.8, "b": 0.2, "c": 0.5}.items():
         record_score(engine, name, "g", {"lesion": mean}, seconds=1.0)
     record_failure(engine, "d", "g", "is truncated", seconds=1.0)
-    yield engine
-    engine.dispose()
+    return engine
 
 
 @pytest.fixture
-def client(tmp_path: Path, engine: Engine) -> TestClient:
+def client(tmp_path: Path, project: Project, engine: Engine) -> TestClient:
     studies = tmp_path / "studies"
     for name in "abcd":
         write_image(studies / f"{name}.nii.gz")
     datastore = StudiesFolder(str(studies), review=accept_all, auto_reload=False)
-    workspace = Workspace(tmp_path / "workspace")
-    workspace.root.mkdir()
-    (workspace.root / "current").write_text("g")
+    (project.workspace.root / "current").write_text("g")
     app = FastAPI()
-    app.include_router(
-        worklist_router(
-            datastore=datastore,
-            register=ScanRegister(datastore, engine),
-            workspace=workspace,
-            engine=engine,
-            lease_seconds=60,
-        )
-    )
+    scans = IndexedScans(datastore, project.task)
+    app.include_router(worklist_router(project, datastore, ScanRegister(scans, project.engine)))
+    answer_errors(app)
     return TestClient(app)
 
 

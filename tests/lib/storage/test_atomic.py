@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lib.errors import InputError
+from lib.errors import InputError, StorageError
 from lib.storage.atomic import atomic_folder, atomic_path, write_text
 from tests.unprivileged import read_only_folder
 
@@ -21,7 +21,7 @@ _SMALL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from lib.storage.atomic import atomic_folder, write_text
-from lib.errors import InputError
+from lib.errors import StorageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 target = Path(sys.argv[2])
@@ -32,7 +32,7 @@ try:
         with atomic_folder(target) as folder:
             (folder / "small").write_text("x")
             (folder / "large").write_text("x" * 5000)
-except InputError as error:
+except StorageError as error:
     print(error)
     sys.exit(2)
 """
@@ -98,23 +98,23 @@ with atomic_path(Path(sys.argv[1])) as temporary:
 
 
 @pytest.mark.parametrize("below", ["file/note.txt", "file/deeper/note.txt"])
-def test_a_folder_that_cannot_be_made_is_an_input_error(tmp_path: Path, below: str) -> None:
+def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(InputError, match=r"note\.txt: cannot be written") as caught:
+    with pytest.raises(StorageError, match=r"note\.txt: cannot be written") as caught:
         write_text(tmp_path / below, "x")
     assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match=r"note\.txt: could not be written"), atomic_folder(tmp_path / below):
+    with pytest.raises(StorageError, match=r"note\.txt: could not be written"), atomic_folder(tmp_path / below):
         pytest.fail("the block must not run")
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a file system that nobody may write to")
-def test_a_read_only_place_is_an_input_error() -> None:
-    with pytest.raises(InputError, match="choose a folder that is writable"):
+def test_a_read_only_place_is_a_storage_error() -> None:
+    with pytest.raises(StorageError, match="choose a folder that is writable"):
         write_text(Path("/proc/self/note.txt"), "x")
 
 
-def test_a_folder_without_permission_is_an_input_error() -> None:
-    with read_only_folder() as folder, pytest.raises(InputError, match="Permission denied"):
+def test_a_folder_without_permission_is_a_storage_error() -> None:
+    with read_only_folder() as folder, pytest.raises(StorageError, match="Permission denied"):
         write_text(folder / "note.txt", "x")
 
 
@@ -161,7 +161,7 @@ def test_a_failure_leaves_no_folder(tmp_path: Path) -> None:
 def test_a_published_folder_is_never_written_again(tmp_path: Path) -> None:
     with atomic_folder(tmp_path / "one") as folder:
         (folder / "file").write_text("first")
-    with pytest.raises(InputError, match="one: could not be written"), atomic_folder(tmp_path / "one") as folder:
+    with pytest.raises(StorageError, match="one: could not be written"), atomic_folder(tmp_path / "one") as folder:
         (folder / "file").write_text("second")
     assert (tmp_path / "one" / "file").read_text() == "first"
     assert [file.name for file in tmp_path.iterdir()] == ["one"]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from lib.errors import DatabaseError, InputError, ProductError
+from lib.errors import DatabaseError, InputError, ProductError, StorageError
 from scoring.database.engine import open_database, reading, record_event, writing
 from scoring.database.scan_list import synchronise_scans
 from scoring.database.tables import events, information, scans
@@ -75,7 +75,7 @@ def test_refuses_a_path_that_is_a_folder(tmp_path: Path) -> None:
 
 def test_refuses_a_workspace_inside_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="workspace that is writable"):
+    with pytest.raises(StorageError, match="place that is writable"):
         open_database(tmp_path / "file" / "database.sqlite")
 
 

@@ -1,22 +1,26 @@
 """Which studies, task and workspace a command works on."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Self
 
-from sqlalchemy import Engine
-
+from apps.calibrated_ensemble.commands.options import CommandOptions
+from apps.calibrated_ensemble.project import Project
 from apps.calibrated_ensemble.settings import AppSettings, is_url, open_workspace, read_app_settings, workspace_folder
 from apps.calibrated_ensemble.tasks.task_files import task_by_name_or_path
+from lib.datasets.scan_source import ScanSource
+from lib.datasets.studies_folder import FolderScans
 from lib.errors import InputError
+from lib.images.files import SUFFIXES
 from lib.models.generation import Generation
 from lib.models.workspace import Workspace
 from lib.task.task import Task
-from scoring.database.engine import open_database
 
 
 @dataclass(frozen=True)
-class Choice:
+class CommandContext:
     """What the options of a command and the environment say.
 
     Attributes:
@@ -31,18 +35,38 @@ class Choice:
     task: str | None
     preset: str | None
 
-    def studies_folder(self) -> Path:
-        """Give the studies folder.
+    @classmethod
+    def of_options(cls, options: CommandOptions) -> Self:
+        """Put options before the environment and that before defaults.
 
         Raises:
-            InputError: the studies are on a server.
+            InputError: a wrong value in either.
         """
-        if self.studies is None or is_url(self.studies):
-            raise InputError(
-                f"--studies {self.studies}: is no folder; for scans on a DICOMweb server run `serve`, "
-                "and ask the server to train: POST /train/ensemble"
-            )
-        return Path(self.studies)
+        given = {key: value for key, value in asdict(options).items() if key != "studies" and value is not None}
+        return cls(options.studies, read_app_settings(given), options.task, options.preset)
+
+    @property
+    def is_on_pacs(self) -> bool:
+        """Whether the studies are a DICOMweb server's."""
+        return self.studies is not None and is_url(self.studies)
+
+    @contextmanager
+    def opened(self, task: Task) -> Iterator[tuple[Project, ScanSource]]:
+        """Open the project and the scans of its studies, of which there must be one.
+
+        Args:
+            task: of the options, or of the model.
+
+        Raises:
+            InputError: no such folder, one without scans, or a PACS that refuses.
+            StorageError: the workspace cannot be made, or its database cannot be used.
+            UnreachableError: the PACS does not answer.
+        """
+        studies = self._studies_of_workspace()
+        # A folder is looked at first: nothing is made in one that is not there or empty.
+        folder = None if self.is_on_pacs else _scans_of_folder(Path(studies), task)
+        with Project.open(self.settings, studies, task=task) as project:
+            yield project, folder or _scans_of_pacs(project)
 
     def task_settings(self) -> Task:
         """Give the settings of the chosen task.
@@ -92,40 +116,27 @@ class Choice:
         """
         return Workspace(workspace_folder(self.settings, self._studies_of_workspace()))
 
-    def database(self) -> Engine:
-        """Open the database of scores.
-
-        Raises:
-            InputError: it cannot be opened.
-        """
-        return open_database(self.settings.database_url or self.existing_workspace().database_path)
-
     def _studies_of_workspace(self) -> str:
         if self.studies is None and self.settings.workspace is None:
             raise InputError("--workspace: is missing; give the workspace of a model, or --studies whose model it is")
         return self.studies or ""
 
 
-def choose(
-    studies: str | None,
-    *,
-    workspace: Path | None = None,
-    task: str | None = None,
-    preset: str | None = None,
-    device: str | None = None,
-    lease_minutes: float | None = None,
-) -> Choice:
-    """Put options before the environment and that before defaults.
+def _scans_of_folder(folder: Path, task: Task) -> ScanSource:
+    scans = FolderScans(folder, task)
+    if not scans.names().all:
+        raise InputError(
+            f"{folder}: holds no scans; put {', '.join(SUFFIXES)} files into it, "
+            "or run `calibrated-ensemble prepare` first"
+        )
+    return scans
 
-    Raises:
-        InputError: a wrong value in either.
-    """
-    options: dict[str, Any] = {
-        "workspace": workspace,
-        "task": task,
-        "preset": preset,
-        "device": device,
-        "lease_minutes": lease_minutes,
-    }
-    settings = read_app_settings({key: value for key, value in options.items() if value is not None})
-    return Choice(studies=studies, settings=settings, task=task, preset=preset)
+
+def _scans_of_pacs(project: Project) -> ScanSource:
+    # MONAI Label takes seconds to load.
+    from apps.calibrated_ensemble.datastores.open_studies import open_studies
+
+    scans = open_studies(project).scans
+    if not scans.names().all:
+        raise InputError(f"{project.studies}: holds no scans that match the filter; store series in the PACS first")
+    return scans

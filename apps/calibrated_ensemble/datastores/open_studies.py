@@ -1,0 +1,65 @@
+"""The studies of a project: a folder, or a PACS for a URL."""
+
+from dataclasses import dataclass
+
+from monailabel.config import settings as server_settings
+from monailabel.interfaces.datastore import Datastore
+
+from apps.calibrated_ensemble.datastores.indexed_scans import IndexedScans
+from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
+from apps.calibrated_ensemble.datastores.pacs_scans import PacsScans
+from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
+from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
+from apps.calibrated_ensemble.project import Project
+from apps.calibrated_ensemble.settings import is_url, pacs_filter
+from lib.datasets.scan_source import ScanSource
+
+
+@dataclass(frozen=True)
+class OpenStudies:
+    """Studies as a server needs them.
+
+    Attributes:
+        datastore: for MONAI Label's own endpoints.
+        scans: for everything else.
+        submission: reviews labels, and keeps those that are refused.
+        dicomweb_url: root of the DICOMweb services from which a viewer can show the scans; None without any.
+    """
+
+    datastore: Datastore
+    scans: ScanSource
+    submission: LabelSubmission
+    dicomweb_url: str | None
+
+
+def open_studies(project: Project, *, in_background: bool = False) -> OpenStudies:
+    """Open the studies for a server, or for a process that works for one.
+
+    Args:
+        project: whose studies.
+        in_background: another process watches the folder, and tries labels again that could not be read.
+
+    Raises:
+        InputError: the filter of the PACS is wrong.
+        StorageError: a folder cannot be written to.
+    """
+    submission = LabelSubmission(project.task, project.engine, project.refused_labels)
+    if is_url(project.studies):
+        pacs = PacsStudies(
+            project.studies.rstrip("/"),
+            pacs_filter(server_settings),
+            folder=project.workspace.root / "pacs",
+            task=project.task,
+            submission=submission,
+            refresh_seconds=project.settings.pacs_refresh_seconds,
+            retry_unreadable=not in_background,
+        )
+        scans = PacsScans(pacs, project.task, store_heatmaps=project.settings.store_heatmaps)
+        return OpenStudies(pacs, scans, submission, pacs.name())
+    folder = StudiesFolder(
+        project.studies,
+        review=submission.review,
+        auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD and not in_background,
+        read_only=server_settings.MONAI_LABEL_DATASTORE_READ_ONLY,
+    )
+    return OpenStudies(folder, IndexedScans(folder, project.task), submission, None)
