@@ -42,10 +42,10 @@ def uncertain_regions(
         heatmap: shape (C, x, y, z), probabilities 0..1.
         classes: C names.
         affine: shape (4, 4), from voxel indices to millimetres.
-        limit: most places wanted.
+        limit: most regions wanted.
 
     Returns:
-        Places by falling `expected_error_mm3`; ties in the order of classes and voxels.
+        Regions by falling `expected_error_mm3`; ties in the order of classes and voxels.
 
     Raises:
         ValueError: the number of classes is not that of the heatmap's channels.
@@ -53,26 +53,26 @@ def uncertain_regions(
     if heatmap.ndim != 4 or len(heatmap) != len(classes):
         raise ValueError(f"heatmap: has shape {heatmap.shape} for {len(classes)} classes; give (classes, x, y, z)")
     voxel_volume = float(abs(np.linalg.det(affine[:3, :3])))
-    places = [
-        place
+    regions = [
+        region
         for name, channel in zip(classes, heatmap, strict=True)
-        for place in _regions_of_class(name, channel, affine, voxel_volume)
+        for region in _regions_of_class(name, channel, affine, voxel_volume)
     ]
-    return sorted(places, key=lambda place: -place.expected_error_mm3)[:limit]
+    return sorted(regions, key=lambda region: -region.expected_error_mm3)[:limit]
 
 
 def _regions_of_class(name: str, h: np.ndarray, affine: np.ndarray, voxel_volume: float) -> list[UncertainRegion]:
-    regions, _ = ndimage.label((h >= LOWEST) & (h <= HIGHEST), structure=np.ones((3, 3, 3)))
-    places = []
-    for index, box in enumerate(ndimage.find_objects(regions), 1):
-        voxels = np.argwhere(regions[box] == index)
+    components, _ = ndimage.label((h >= LOWEST) & (h <= HIGHEST), structure=np.ones((3, 3, 3)))
+    regions = []
+    for index, box in enumerate(ndimage.find_objects(components), 1):
+        voxels = np.argwhere(components[box] == index)
         values = h[box][tuple(voxels.T)].astype(np.float64)
         errors = np.minimum(values, 1 - values)
         centre = errors @ voxels / errors.sum()
         # Distances in millimetres: on thick slices the nearest index is not the nearest voxel.
         nearest = np.linalg.norm((voxels - centre) @ affine[:3, :3].T, axis=1).argmin()
         i, j, k = (voxels[nearest] + [part.start for part in box]).tolist()
-        places.append(
+        regions.append(
             UncertainRegion(
                 class_name=name,
                 voxel=(i, j, k),
@@ -81,4 +81,4 @@ def _regions_of_class(name: str, h: np.ndarray, affine: np.ndarray, voxel_volume
                 expected_error_mm3=float(errors.sum()) * voxel_volume,
             )
         )
-    return places
+    return regions

@@ -248,6 +248,29 @@ def test_channels_are_written_last(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back[..., 1], heatmap[1])
 
 
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_written_nrrd_file_lies_where_the_nifti_file_lies(tmp_path: Path, compress: bool) -> None:
+    volume = Volume(_grey(), _AFFINE)
+    write_volume(tmp_path / "new" / "out.nrrd", volume, compress=compress)
+    write_volume(tmp_path / "out.nii", volume)
+    nifti, back = read_scan(tmp_path / "out.nii"), read_scan(tmp_path / "new" / "out.nrrd")
+    np.testing.assert_array_equal(back.array, volume.array)
+    np.testing.assert_allclose(back.affine, nifti.affine, atol=1e-5)
+    header = nrrd.read_header(str(tmp_path / "new" / "out.nrrd"))
+    assert header["encoding"] == ("gzip" if compress else "raw")
+    assert header["kinds"] == ["domain"] * 3
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["out.nrrd"]
+
+
+def test_channels_are_written_first_in_nrrd(tmp_path: Path) -> None:
+    heatmap = _grey((2, 4, 5, 6))
+    write_volume(tmp_path / "heatmap.nrrd", Volume(heatmap, _AFFINE))
+    array, header = nrrd.read(str(tmp_path / "heatmap.nrrd"))
+    np.testing.assert_array_equal(array, heatmap)
+    assert header["kinds"] == ["list", "domain", "domain", "domain"]
+    np.testing.assert_allclose(header["space directions"][1:], (np.diag([-1, -1, 1]) @ _AFFINE[:3, :3]).T)
+
+
 def test_writing_over_a_file_keeps_the_old_one_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "out.nii.gz"
     write_volume(path, Volume(_grey(), _AFFINE))
