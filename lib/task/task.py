@@ -13,7 +13,7 @@ from lib.task.presets import PRESETS, NetworkSettings, TrainingSettings
 
 Millimetres = Annotated[float, Field(gt=0, le=50)]
 
-_RIGHT = {
+RIGHT_VALUES = {
     "name": "lower-case letters, digits and underscores, such as kidney_tumor",
     "modality": "CT or MR",
     "labels": "class names with their values in the label files, 1 to 255, such as {tumour: 1}",
@@ -110,14 +110,14 @@ class Task(BaseModel):
     @classmethod
     def _offsets_hold_zero(cls, offsets: tuple[float, ...]) -> tuple[float, ...]:
         if list(offsets) != sorted(set(offsets)) or 0.0 not in offsets or not 1 <= len(offsets) <= 11:
-            raise ValueError(f"give {_RIGHT['offsets']}")
+            raise ValueError(f"give {RIGHT_VALUES['offsets']}")
         return offsets
 
     @field_validator("heatmap")
     @classmethod
     def _heatmap_is_known(cls, heatmap: str) -> str:
         if heatmap not in CALIBRATORS:
-            raise ValueError(f"give {_RIGHT['heatmap']}")
+            raise ValueError(f"give {RIGHT_VALUES['heatmap']}")
         return heatmap
 
     @field_validator("patient_pattern")
@@ -129,7 +129,7 @@ class Task(BaseModel):
             except re.error as error:
                 raise ValueError(f"no regular expression ({error})") from error
             if groups < 1:
-                raise ValueError("it has no group for the patient; give " + _RIGHT["patient_pattern"])
+                raise ValueError("it has no group for the patient; give " + RIGHT_VALUES["patient_pattern"])
         return pattern
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from lib.errors import InputError
 from lib.task.presets import NetworkSettings, TrainingSettings
-from lib.task.task import _RIGHT, Task
+from lib.task.task import RIGHT_VALUES, Task
 
 
 def read_task(path: Path | str, *, preset: str | None = None) -> Task:
@@ -63,8 +63,8 @@ def _explain(error: ValidationError, data: dict[str, Any]) -> str:
         if len(parts) == 2 and parts[0] in ("network", "training"):
             known = (NetworkSettings if parts[0] == "network" else TrainingSettings).model_fields
         return f"unknown key `{key}`; known are {', '.join(sorted(known))}"
-    if parts[0] in _RIGHT:
-        right = f"give {_RIGHT[parts[0]]}"
+    if parts[0] in RIGHT_VALUES:
+        right = f"give {RIGHT_VALUES[parts[0]]}"
     elif len(parts) == 1:
         right = "give settings, such as network: {init_filters: 8} or training: {iterations: 1000}"
     else:
