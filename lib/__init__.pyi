@@ -8,8 +8,8 @@ from .images.files import read_label as read_label
 from .images.files import write_volume as write_volume
 from .images.volume import Volume as Volume
 from .models.ensemble import Ensemble as Ensemble
-from .models.ensemble import Prediction as Prediction
 from .models.generation import Generation as Generation
+from .models.prediction import Prediction as Prediction
 from .models.workspace import Workspace as Workspace
 from .quality.estimated_dsc import estimated_dsc as estimated_dsc
 from .quality.uncertain_regions import uncertain_regions as uncertain_regions

@@ -7,5 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "folds": ["Fold", "assign_folds", "split_folds"],
         "loss": ["EnsembleLoss"],
+        "member_job": ["MemberJob", "member_jobs"],
+        "members": ["train_member", "train_members"],
     },
 )

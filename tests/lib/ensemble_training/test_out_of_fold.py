@@ -14,6 +14,7 @@ from lib.datasets.scans import digest_labelled_scan
 from lib.ensemble_training import out_of_fold
 from lib.ensemble_training.cross_validated import sum_statistics
 from lib.ensemble_training.out_of_fold import ScanEvaluation, evaluate_out_of_fold, mean_dice
+from lib.errors import StorageError
 from lib.networks.sliding_window import predict_logits
 from lib.preprocessing.prepared_scans import PreparedScan, prepare_scan
 from lib.progress import Progress, silent
@@ -206,7 +207,7 @@ def test_a_renamed_scan_is_evaluated_under_its_new_name(tmp_path: Path, small: T
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path, small: TrainedMembers) -> None:
-    with full_disk(100), pytest.raises(ValueError, match="free some space"):
+    with full_disk(100), pytest.raises(StorageError, match="free some space"):
         evaluate(small, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

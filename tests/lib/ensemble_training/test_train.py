@@ -470,7 +470,7 @@ def test_a_full_disk_stops_the_training_and_leaves_the_old_generation_served(
     """Wherever it strikes: each case writes one kind of file that is too large."""
     served = tree(copied.generation.path)
     task, scans = a_task(**change), [*copied.scans, *balls[6 : 6 + added]]
-    with full_disk(size), pytest.raises(InputError, match=f"/{where}.*free some space or choose") as raised:
+    with full_disk(size), pytest.raises(StorageError, match=f"/{where}.*free some space or choose") as raised:
         train(task, scans, copied.workspace)
     assert "\n" not in str(raised.value)
     assert copied.workspace.current() == copied.generation.id

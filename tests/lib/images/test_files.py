@@ -7,7 +7,7 @@ import nrrd
 import numpy as np
 import pytest
 
-from lib.errors import InputError
+from lib.errors import InputError, StorageError
 from lib.images.files import read_label, read_scan, scan_name, write_volume
 from lib.images.volume import Volume, check_label_values, check_same_grid
 
@@ -281,7 +281,7 @@ def test_writing_over_a_file_keeps_the_old_one_when_it_fails(tmp_path: Path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("lib.images.files.nib.save", fail_half_way)
-    with pytest.raises(InputError, match="No space left on device"):
+    with pytest.raises(StorageError, match="No space left on device"):
         write_volume(path, Volume(_grey() + 1, _AFFINE))
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

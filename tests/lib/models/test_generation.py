@@ -18,7 +18,7 @@ from lib.calibration.registry import CALIBRATORS
 from lib.calibration.settings import FoldAggregation
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics, reduce_outputs
 from lib.calibration.votes import WeightedVotes
-from lib.errors import DamagedGenerationError, InputError
+from lib.errors import DamagedGenerationError, StorageError
 from lib.models.generation import Generation, read_generation
 from lib.models.generation_folder import damaged_files, folders_with_key
 from lib.models.kinds.method import Method
@@ -284,7 +284,7 @@ def test_a_publication_that_is_killed_is_never_read(tmp_path: Path, publish_resu
 def test_a_full_disk_publishes_nothing_and_leaves_nothing(tmp_path: Path, publish_result: Publish) -> None:
     first = publish_result("f" * 64)
     before = tree(tmp_path)
-    with full_disk(100), pytest.raises(InputError, match="free some space"):
+    with full_disk(100), pytest.raises(StorageError, match="free some space"):
         publish_result()
     assert tree(tmp_path) == before
     first.verify()

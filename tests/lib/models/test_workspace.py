@@ -55,7 +55,7 @@ def test_a_generation_is_made_current_in_one_step(copied: Trained, tmp_path: Pat
 def test_a_full_disk_leaves_the_old_generation_current(copied: Trained) -> None:
     before = tree(copied.workspace.root)
     other = replace(copied.generation, id="x" * 50)
-    with full_disk(10), pytest.raises(InputError, match="free some space"):
+    with full_disk(10), pytest.raises(StorageError, match="free some space"):
         copied.workspace.make_current(other)
     assert tree(copied.workspace.root) == before
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan
-from lib.errors import InputError
+from lib.errors import InputError, StorageError
 from lib.images.files import read_label, read_scan, write_volume
 from lib.images.region import read_region
 from lib.images.volume import Volume
@@ -136,7 +136,7 @@ def test_a_broken_scan_leaves_nothing_behind(tmp_path: Path, scan: LabelledScan)
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, scan: LabelledScan) -> None:
-    with full_disk(), pytest.raises(InputError, match="free some space"):
+    with full_disk(), pytest.raises(StorageError, match="free some space"):
         prepare(scan, tmp_path / "prepared")
     assert tree(tmp_path / "prepared") == {}
     assert prepare(scan, tmp_path / "prepared").image.size > 0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from lib.errors import InputError
+from lib.errors import InputError, StorageError
 from lib.storage.digest import digest_chain
 from lib.training.checkpoints import CheckpointStore
 from tests.tiny_training import full_disk, tree
@@ -58,7 +58,7 @@ def test_equal_weights_give_equal_files(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_no_checkpoint_and_says_so(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
-    with full_disk(), pytest.raises(InputError, match=r"could not be written \(File too large\); free some space"):
+    with full_disk(), pytest.raises(StorageError, match=r"could not be written \(File too large\); free some space"):
         store.save(KEY, a_network())
     assert not store.has(KEY)
     assert tree(tmp_path) == {}
