@@ -85,7 +85,7 @@ class CalibratedEnsembleApp(MONAILabelApp):
 
     def init_datastore(self) -> Datastore:
         """Give the datastore of a folder, or of a PACS for a URL."""
-        self._opened = open_studies(self._project, in_background=runs_in_background())
+        self._opened = open_studies(self._project, is_server=not runs_in_background())
         self._register = ScanRegister(self._opened.scans, self._project.engine)
         return self._opened.datastore
 

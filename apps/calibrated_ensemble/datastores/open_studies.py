@@ -32,12 +32,13 @@ class OpenStudies:
     dicomweb_url: str | None
 
 
-def open_studies(project: Project, *, in_background: bool = False) -> OpenStudies:
-    """Open the studies for a server, or for a process that works for one.
+def open_studies(project: Project, *, is_server: bool = False) -> OpenStudies:
+    """Open the studies, for a server, for a process that works for one, or for a command.
 
     Args:
         project: whose studies.
-        in_background: another process watches the folder, and tries labels again that could not be read.
+        is_server: watch the folder, and let labels of a PACS that could not be read be tried again: until
+            that is done their scans count as labelled, for all processes.
 
     Raises:
         InputError: the filter of the PACS is wrong.
@@ -52,14 +53,14 @@ def open_studies(project: Project, *, in_background: bool = False) -> OpenStudie
             task=project.task,
             submission=submission,
             refresh_seconds=project.settings.pacs_refresh_seconds,
-            retry_unreadable=not in_background,
+            retry_unreadable=is_server,
         )
         scans = PacsScans(pacs, project.task, store_heatmaps=project.settings.store_heatmaps)
         return OpenStudies(pacs, scans, submission, pacs.name())
     folder = StudiesFolder(
         project.studies,
         review=submission.review,
-        auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD and not in_background,
+        auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD and is_server,
         read_only=server_settings.MONAI_LABEL_DATASTORE_READ_ONLY,
     )
     return OpenStudies(folder, IndexedScans(folder, project.task), submission, None)
