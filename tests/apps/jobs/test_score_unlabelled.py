@@ -16,6 +16,7 @@ from lib.datasets.studies_folder import FolderScans
 from lib.errors import NotTrainedError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
+from lib.models.prediction import Prediction
 from lib.progress import silent
 from lib.task.task import Task
 from scoring.worklist.ranking import ranking
@@ -29,19 +30,20 @@ class Generation:
     typical_volumes: tuple[float, ...] = (1.0,)
 
 
-@dataclass(frozen=True)
-class Prediction:
-    segmentation: np.ndarray
-    heatmap: np.ndarray
-
-
 class GreyValues:
     def __init__(self, generation: Generation, *, device: str):  # noqa: ARG002
         self.generation = generation
 
     def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:  # noqa: ARG002
         heatmap = scan.array[None]
-        return Prediction((heatmap[0] > 0.5).astype(np.uint8), heatmap)
+        return Prediction(
+            (heatmap[0] > 0.5).astype(np.uint8),
+            heatmap,
+            affine=scan.affine,
+            generation=self.generation.id,
+            classes=self.generation.task.classes,
+            typical_volumes=self.generation.typical_volumes,
+        )
 
 
 @dataclass

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from apps.calibrated_ensemble.reports.plots import draw_calibration_curves, draw_estimates, draw_heatmaps
-from lib.errors import InputError
+from lib.errors import StorageError
 from lib.evaluation.scan_statistics import ShownSlice
 from lib.images.volume import Volume
 
@@ -67,5 +67,5 @@ def test_heatmaps_that_look_the_same_share_a_row(tmp_path: Path) -> None:
 
 def test_a_figure_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"c\.png"):
+    with pytest.raises(StorageError, match=r"c\.png"):
         draw_calibration_curves(tmp_path / "file" / "c.png", {"votes": {"a": curves([])}}, ["a"])
