@@ -40,13 +40,13 @@ def assess_scan(ensemble: Ensemble, scan: LabelledScan) -> Assessment:
         InputError: a file cannot be used.
     """
     volume, truth = _read(ensemble, scan)
-    image = ensemble.preprocessing.scan(volume)
+    image = ensemble.preprocessing.apply_to_scan(volume)
     outputs, features = run_with_features(ensemble, image)
     prediction = ensemble.prediction(outputs, image, volume)
     return Assessment(
         estimated_dsc=tuple(prediction.estimated_dsc.values()),
         true_dsc=_dsc(prediction, truth),
-        entropy=float(mean_entropy(outputs.probabilities[1:]).mean()),
+        entropy=float(mean_entropy(outputs.mean_softmax[1:]).mean()),
         volume=np.count_nonzero(truth) * volume.voxel_volume,
         features=features,
     )

@@ -40,7 +40,7 @@ def assess_candidates(
         assessments[scan.name] = assess_scan(ensemble, scan)
         progress("assessing", done, len(unlabelled) + len(labelled))
     for done, scan in enumerate(labelled, 1 + len(unlabelled)):
-        known.append(run_with_features(ensemble, ensemble.preprocessing.scan(read_scan(scan.image)))[1])
+        known.append(run_with_features(ensemble, ensemble.preprocessing.apply_to_scan(read_scan(scan.image)))[1])
         progress("assessing", done, len(unlabelled) + len(labelled))
     features = standardise(np.stack([one.features for one in assessments.values()] + known))
     ours, theirs = np.split(features, [len(unlabelled)])

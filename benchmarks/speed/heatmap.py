@@ -49,7 +49,7 @@ class PlainLoop:
         """Segmentation and heatmap of a scan on its own grid."""
         generation = self._ensemble.generation
         task = generation.task
-        image = self._ensemble.preprocessing.scan(scan)
+        image = self._ensemble.preprocessing.apply_to_scan(scan)
         window = self._windows(image.shape[1:])
         tensor = torch.as_tensor(image.array)[None]
         softmax = []
@@ -66,11 +66,11 @@ class PlainLoop:
             member_softmax=mean[:, 1:],
         )
         heatmap = generation.calibration.heatmap(outputs)
-        invert = self._ensemble.preprocessing.invert
-        served = invert(outputs.probabilities, like=image)
+        inverse = self._ensemble.preprocessing.inverse
+        served = inverse(outputs.mean_softmax, like=image)
         return Prediction(
             segmentation=served.argmax(axis=0).astype(np.uint8),
-            heatmap=invert(heatmap, like=image),
+            heatmap=inverse(heatmap, like=image),
             affine=scan.affine,
             generation=generation.id,
             classes=task.classes,

@@ -33,6 +33,6 @@ class MemberOutputs:
     member_softmax: np.ndarray | None = None
 
     @property
-    def probabilities(self) -> np.ndarray:
+    def mean_softmax(self) -> np.ndarray:
         """Mean softmax of the folds at w^DSC, float32 (C + 1, x, y, z); its argmax is what annotators are shown."""
         return self.softmax.mean(axis=0)

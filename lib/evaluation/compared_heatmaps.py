@@ -186,7 +186,7 @@ def _uncalibrated(generation: Generation, vote_mean: str, softmax: str) -> list[
             + ", without calibration.",
             generation.method,
             task.fold_count,
-            lambda outputs: outputs.probabilities[1:],
+            lambda outputs: outputs.mean_softmax[1:],
             _votes_at(task.reference_index),
         ),
     ]

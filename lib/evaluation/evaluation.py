@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from lib.datasets.scans import LabelledScan
-from lib.evaluation.chosen_scans import ChosenScans, divide_scans
 from lib.evaluation.compared_heatmaps import Comparison, compare_workspace
 from lib.evaluation.evaluation_run import ScanJob, StatisticsRun
-from lib.evaluation.metrics_table import COVERAGE, Collected, collect, figures_of_merit, half_widths
+from lib.evaluation.evaluation_scans import EvaluationScans, divide_scans
+from lib.evaluation.metrics_table import COVERAGE, ScanTable, compute_metrics, interval_half_widths, scan_table
 from lib.evaluation.statistics_files import read_statistics
 from lib.models.workspace import Workspace
 from lib.progress import Progress, silent
@@ -47,7 +47,7 @@ class Evaluation:
 
     comparison: Comparison
     scans: tuple[EvaluatedScan, ...]
-    collected: Collected
+    collected: ScanTable
     metrics: dict[str, Any]
 
 
@@ -86,7 +86,7 @@ def evaluate(
 
 
 def evaluate_chosen(
-    comparison: Comparison, chosen: ChosenScans, folder: Path, *, corrupted: bool, device: str, progress: Progress
+    comparison: Comparison, chosen: EvaluationScans, folder: Path, *, corrupted: bool, device: str, progress: Progress
 ) -> Evaluation:
     """Judge what is compared by chosen scans; arguments and errors as for `evaluate`."""
     run = StatisticsRun(comparison, folder, device=device)
@@ -116,9 +116,9 @@ def judge(
     """
     classes = comparison.served.task.classes
     constant = _cross_validated(comparison.served.metrics["dice_by_scan"].values())
-    collected = collect((read_statistics(scan.statistics) for scan in scans), constant)
-    known = collect(map(read_statistics, out_of_fold), constant) if out_of_fold else None
-    widths = half_widths(known)
+    collected = scan_table((read_statistics(scan.statistics) for scan in scans), constant)
+    known = scan_table(map(read_statistics, out_of_fold), constant) if out_of_fold else None
+    widths = interval_half_widths(known)
     modality = comparison.served.task.modality
     corruptions = [corruption_kind(scan.name, modality=modality) if corrupted else None for scan in scans]
     metrics = {
@@ -133,7 +133,7 @@ def judge(
         "generations": {method.value: generation.id for method, generation in comparison.generations.items()},
         "default_heatmap": comparison.reference.name,
         "meanings": {name: heatmap.meaning for name, heatmap in comparison.heatmaps.items()},
-        **figures_of_merit(collected, widths, comparison),
+        **compute_metrics(collected, widths, comparison),
         "interval_coverage_by_chance": _coverage_by_chance(len(out_of_fold), len(scans)),
         "interval_half_widths": {name: _by_class(width, classes) for name, width in widths.items()},
         "by_scan": [

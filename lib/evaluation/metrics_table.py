@@ -11,7 +11,7 @@ from lib.evaluation.compared_heatmaps import Comparison
 from lib.evaluation.scan_statistics import ENTROPY, INTERSECTION, INTERSECTION_TRUE, TRUTH, UNION_TRUE, ScanStatistics
 from lib.metrics.bootstrap import figure, resample_scans, scan_weights
 from lib.metrics.calibration_error import calibration_errors, equal_mass_curve, parzen_curve
-from lib.metrics.estimate_errors import error_measures, rank_measures
+from lib.metrics.estimate_errors import agreement_metrics, ranking_metrics
 from lib.models.kinds.method import Method
 from lib.quality.conformal import conformal_half_width
 
@@ -29,7 +29,7 @@ Resampled = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Collected:
+class ScanTable:
     """Statistics of all scans together; S scans, C classes.
 
     Attributes:
@@ -51,7 +51,7 @@ class Collected:
     seconds: dict[str, np.ndarray]
 
 
-def collect(statistics: Iterable[ScanStatistics], constant: Sequence[float | None]) -> Collected:
+def scan_table(statistics: Iterable[ScanStatistics], constant: Sequence[float | None]) -> ScanTable:
     """Put the statistics of at least one scan together, holding the fine counts of one scan at a time.
 
     Args:
@@ -74,7 +74,7 @@ def collect(statistics: Iterable[ScanStatistics], constant: Sequence[float | Non
         part: {name: np.array([scan[name] for scan in scans]) for name in scans[0]} for part, scans in parts.items()
     }
     known = np.array([np.nan if value is None else value for value in constant])
-    return Collected(
+    return ScanTable(
         true_dsc=stacked["true_dsc"],
         estimates=stacked["estimates"] | {CONSTANT: np.tile(known, (len(parts["seconds"]), 1))},
         in_error_bins=stacked["bins"],
@@ -85,13 +85,13 @@ def collect(statistics: Iterable[ScanStatistics], constant: Sequence[float | Non
     )
 
 
-def judged_methods(collected: Collected, comparison: Comparison) -> dict[str, Method]:
+def method_of_estimator(collected: ScanTable, comparison: Comparison) -> dict[str, Method]:
     """Give the method whose prediction each estimator judges: that of its own networks, else the served one."""
     own = {name: heatmap.method for name, heatmap in comparison.heatmaps.items()}
     return own | {name: Method.CALIBRATED for name in collected.estimates if name not in own}
 
 
-def half_widths(out_of_fold: Collected | None) -> dict[str, np.ndarray]:
+def interval_half_widths(out_of_fold: ScanTable | None) -> dict[str, np.ndarray]:
     """Half widths of the intervals around each estimator's values, from out-of-fold scans.
 
     Args:
@@ -113,12 +113,12 @@ def half_widths(out_of_fold: Collected | None) -> dict[str, np.ndarray]:
     return widths
 
 
-def figures_of_merit(collected: Collected, widths: Mapping[str, np.ndarray], comparison: Comparison) -> dict[str, Any]:
+def compute_metrics(collected: ScanTable, widths: Mapping[str, np.ndarray], comparison: Comparison) -> dict[str, Any]:
     """All figures with their intervals, as fractions of 1, in the layout of `metrics.json`.
 
     Args:
         collected: the scans.
-        widths: from `half_widths`.
+        widths: from `interval_half_widths`.
         comparison: names the heatmaps and their generations.
 
     Returns:
@@ -129,7 +129,7 @@ def figures_of_merit(collected: Collected, widths: Mapping[str, np.ndarray], com
     scans = len(collected.true_dsc[Method.CALIBRATED])
     indices = resample_scans(scans)
     weights = scan_weights(indices)
-    methods = judged_methods(collected, comparison)
+    methods = method_of_estimator(collected, comparison)
     heatmaps = {
         name: {label: _heatmap_measures(collected, weights, name, number) for number, label in enumerate(classes)}
         for name in comparison.heatmaps
@@ -165,7 +165,7 @@ def figures_of_merit(collected: Collected, widths: Mapping[str, np.ndarray], com
     }
 
 
-def _heatmap_measures(collected: Collected, weights: np.ndarray, name: str, number: int) -> Resampled:
+def _heatmap_measures(collected: ScanTable, weights: np.ndarray, name: str, number: int) -> Resampled:
     sums = np.tensordot(weights, collected.in_error_bins[name][:, number], axes=1)
     ece, ace, mce = calibration_errors(sums)
     votes = weights @ collected.votes[name][:, number]
@@ -184,11 +184,11 @@ def _estimate_measures(estimated: np.ndarray, true: np.ndarray, *, half_width: f
     nowhere = np.full(len(true), np.nan)
     if is_entropy:
         undefined = dict.fromkeys(("mae", "rmse", "bias", "interval_coverage"), nowhere)
-        return undefined | rank_measures(-estimated, true)
+        return undefined | ranking_metrics(-estimated, true)
     covered = np.abs(estimated - true) <= half_width
     return {
-        **error_measures(estimated, true),
-        **rank_measures(estimated, true),
+        **agreement_metrics(estimated, true),
+        **ranking_metrics(estimated, true),
         "interval_coverage": covered.mean(axis=1) if np.isfinite(half_width) else nowhere,
     }
 
@@ -199,7 +199,7 @@ def _mean_and_sd(values: np.ndarray) -> Resampled:
     return {"mean": values.mean(axis=1), "sd": sd}
 
 
-def _with_curves(described: dict[str, Any], collected: Collected, classes: Sequence[str]) -> dict[str, Any]:
+def _with_curves(described: dict[str, Any], collected: ScanTable, classes: Sequence[str]) -> dict[str, Any]:
     for name, by_class in described.items():
         for label, counts in zip(classes, collected.reliability[name], strict=True):
             by_class[label]["curve"] = equal_mass_curve(counts).tolist()

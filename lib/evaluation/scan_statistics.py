@@ -182,14 +182,14 @@ class _AxialCut:
 def _run_members(ensemble: Ensemble, heatmaps: Sequence[ComparedHeatmap], truth: Truth) -> _Run:
     preprocessing = ensemble.preprocessing
     start = time.perf_counter()
-    image = preprocessing.scan(truth.scan)
+    image = preprocessing.apply_to_scan(truth.scan)
     prepared = time.perf_counter() - start
     outputs = ensemble.run_members(image, [one.calibration for one in heatmaps if one.calibration is not None])
     network = (time.perf_counter() - start - prepared) / sum(map(len, ensemble.members))
     mask = None if truth.region is None else truth.region.array
 
     def back(channels: np.ndarray, *, nearest: bool = False) -> np.ndarray:
-        return inside_region(preprocessing.invert(channels, like=image, nearest=nearest), mask)
+        return inside_region(preprocessing.inverse(channels, like=image, nearest=nearest), mask)
 
     segmentation = inside_region(ensemble.segment(outputs, image), mask)
     return _Run(outputs, segmentation, back, prepared, network)
@@ -221,5 +221,5 @@ def _disagreement(outputs: MemberOutputs, classes: int) -> dict[str, np.ndarray]
     """What is measured on the network's grid, where the members answered."""
     return {
         PAIRWISE_DICE: mean_pairwise_dice(all_votes(outputs), class_count=classes),
-        ENTROPY: mean_entropy(outputs.probabilities[1:]),
+        ENTROPY: mean_entropy(outputs.mean_softmax[1:]),
     }

@@ -7,6 +7,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "calibration_error": ["calibration_errors", "equal_mass_curve", "parzen_curve"],
         "dice": ["dice_per_class"],
-        "estimate_errors": ["error_measures", "rank_measures"],
+        "estimate_errors": ["agreement_metrics", "ranking_metrics"],
     },
 )

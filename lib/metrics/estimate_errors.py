@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import ConstantInputWarning, pearsonr, rankdata
 
 
-def error_measures(estimated: np.ndarray, true: np.ndarray) -> dict[str, np.ndarray]:
+def agreement_metrics(estimated: np.ndarray, true: np.ndarray) -> dict[str, np.ndarray]:
     """Distance between estimates and truth.
 
     Args:
@@ -25,7 +25,7 @@ def error_measures(estimated: np.ndarray, true: np.ndarray) -> dict[str, np.ndar
     }
 
 
-def rank_measures(confidence: np.ndarray, true: np.ndarray) -> dict[str, np.ndarray]:
+def ranking_metrics(confidence: np.ndarray, true: np.ndarray) -> dict[str, np.ndarray]:
     """Agreement of an order with the truth, for any confidence that grows with the DSC, whatever its unit.
 
     Args:

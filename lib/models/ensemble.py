@@ -21,7 +21,7 @@ from lib.networks.cpu_convolutions import use_onednn
 from lib.networks.devices import choose_device
 from lib.networks.sliding_window import predict_logits
 from lib.networks.unet import build_network
-from lib.preprocessing.preprocessor import Preprocessing
+from lib.preprocessing.preprocessor import Preprocessor
 
 
 class Ensemble:
@@ -45,7 +45,7 @@ class Ensemble:
             raise ValueError(f"folds {chosen}: the generation has folds 0 to {task.fold_count - 1}")
         generation.verify(folds)
         self.generation = generation
-        self.preprocessing = Preprocessing(generation.plan)
+        self.preprocessing = Preprocessor(generation.plan)
         self._device = choose_device(device)
         # One member a core is faster than one member on all cores (benchmarks/speed/heatmap.py).
         self._threads = single_core_threads() if self._device.type == "cpu" else None
@@ -63,7 +63,7 @@ class Ensemble:
         Raises:
             MemoryError: the scan needs more memory than the device has free.
         """
-        image = self.preprocessing.scan(scan)
+        image = self.preprocessing.apply_to_scan(scan)
         try:
             outputs = self.run_members(image)
         except torch.OutOfMemoryError as error:
@@ -83,7 +83,7 @@ class Ensemble:
         """
         generation = self.generation
         mask = None if region is None or generation.task.region is None else region.array
-        heatmap = self.preprocessing.invert(generation.calibration.heatmap(outputs), like=image)
+        heatmap = self.preprocessing.inverse(generation.calibration.heatmap(outputs), like=image)
         return Prediction(
             segmentation=inside_region(self.segment(outputs, image), mask),
             heatmap=inside_region(np.clip(heatmap, 0.0, 1.0), mask),
@@ -95,7 +95,7 @@ class Ensemble:
 
     def segment(self, outputs: MemberOutputs, image: MetaTensor) -> np.ndarray:
         """Give the class of the largest mean softmax at w^DSC, class indices, uint8 (x, y, z) on the scan's grid."""
-        return self.preprocessing.invert(outputs.probabilities, like=image).argmax(axis=0).astype(np.uint8)
+        return self.preprocessing.inverse(outputs.mean_softmax, like=image).argmax(axis=0).astype(np.uint8)
 
     def run_members(self, image: MetaTensor, calibrations: Sequence[Calibration] | None = None) -> MemberOutputs:
         """Run all members over a scan that went through `preprocessing`.

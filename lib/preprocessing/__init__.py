@@ -7,6 +7,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "fingerprint": ["Fingerprint", "fingerprint_scan"],
         "plan": ["Plan", "make_plan"],
-        "preprocessor": ["Preprocessing"],
+        "preprocessor": ["Preprocessor"],
     },
 )

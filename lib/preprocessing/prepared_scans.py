@@ -12,7 +12,7 @@ from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled
 from lib.errors import InputError
 from lib.images.volume import Volume
 from lib.preprocessing.plan import Plan
-from lib.preprocessing.preprocessor import Preprocessing
+from lib.preprocessing.preprocessor import Preprocessor
 from lib.storage.atomic import atomic_folder
 from lib.storage.digest import digest_settings
 from lib.task.labels import class_indices
@@ -90,12 +90,12 @@ def prepare_scan(scan: LabelledScan, *, task: Task, plan: Plan, digest: str, fol
     target = folder / key[:32]
     if not target.exists():
         image, label, region = read_labelled_scan(scan, task)
-        preprocessing = Preprocessing(plan)
-        prepared = preprocessing.scan(image)
+        preprocessing = Preprocessor(plan)
+        prepared = preprocessing.apply_to_scan(image)
         classes = Volume(class_indices(label.array, task), label.affine)
-        arrays = {"image": prepared.numpy()[0], "label": preprocessing.label(classes, like=prepared).numpy()}
+        arrays = {"image": prepared.numpy()[0], "label": preprocessing.apply_to_label(classes, like=prepared).numpy()}
         if region is not None:
-            arrays["region"] = preprocessing.region(region, like=prepared).numpy()
+            arrays["region"] = preprocessing.apply_to_region(region, like=prepared).numpy()
         if digest_labelled_scan(scan) != digest:
             raise InputError(f"{scan.label}: it, its scan or its region changed while it was read")
         arrays["centres"] = _choose_centres(arrays["label"], arrays.get("region"), seed=int(key[:8], 16))

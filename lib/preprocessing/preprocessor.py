@@ -11,7 +11,7 @@ from lib.preprocessing.plan import Plan
 from lib.preprocessing.resampling import reorient, resample, resampled_grid
 
 
-class Preprocessing:
+class Preprocessor:
     """Orientation to RAS, intensity, resampling, and the way back.
 
     Volumes on the same grid come out on the same preprocessed grid. Axes follow the closest
@@ -22,7 +22,7 @@ class Preprocessing:
         """Set up for a plan."""
         self.plan = plan
 
-    def scan(self, volume: Volume) -> MetaTensor:
+    def apply_to_scan(self, volume: Volume) -> MetaTensor:
         """Preprocess a scan.
 
         Args:
@@ -38,7 +38,7 @@ class Preprocessing:
         tensor.meta["spatial_shape"] = np.array(volume.shape)
         return tensor
 
-    def label(self, volume: Volume, like: MetaTensor) -> torch.Tensor:
+    def apply_to_label(self, volume: Volume, like: MetaTensor) -> torch.Tensor:
         """Bring class indices onto the preprocessed grid of their scan.
 
         Args:
@@ -58,7 +58,7 @@ class Preprocessing:
         # The scan's affine rather than the label's own, which may differ by rounding in its header.
         return self._to_grid(volume.array, affine, mode="nearest").as_tensor()[0].to(torch.uint8)
 
-    def region(self, volume: Volume, like: MetaTensor) -> torch.Tensor:
+    def apply_to_region(self, volume: Volume, like: MetaTensor) -> torch.Tensor:
         """Bring a region mask onto the preprocessed grid of its scan.
 
         Args:
@@ -72,9 +72,9 @@ class Preprocessing:
             InputError: the mask lies on another grid than the scan.
         """
         inside = Volume((volume.array != 0).astype(np.uint8), volume.affine)
-        return self.label(inside, like).bool()
+        return self.apply_to_label(inside, like).bool()
 
-    def invert(self, array: torch.Tensor | np.ndarray, like: MetaTensor, *, nearest: bool = False) -> np.ndarray:
+    def inverse(self, array: torch.Tensor | np.ndarray, like: MetaTensor, *, nearest: bool = False) -> np.ndarray:
         """Bring channels from the preprocessed grid back onto the scan's own.
 
         Args:

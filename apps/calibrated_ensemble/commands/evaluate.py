@@ -12,9 +12,9 @@ from apps.calibrated_ensemble.terminal.progress import TerminalProgress
 from lib.datasets.scans import LabelledScan
 from lib.datasets.studies_folder import read_studies
 from lib.errors import InputError
-from lib.evaluation.chosen_scans import AllTrainedOnError, ChosenScans, choose_scans
 from lib.evaluation.compared_heatmaps import compare_workspace
 from lib.evaluation.evaluation import evaluate_chosen
+from lib.evaluation.evaluation_scans import AllTrainedOnError, EvaluationScans, select_scans
 from lib.task.task import Task
 
 
@@ -42,7 +42,7 @@ def run_evaluate(
     task = context.generation().task
     comparison = compare_workspace(context.existing_workspace())
     try:
-        chosen = choose_scans(
+        chosen = select_scans(
             images,
             labels,
             comparison.served,
@@ -77,7 +77,7 @@ def _labelled_studies(context: CommandContext, task: Task) -> Sequence[LabelledS
     return read_studies(Path(context.studies), task).labelled
 
 
-def _remarks(chosen: ChosenScans, task: Task, regions: Path | None) -> list[str]:
+def _remarks(chosen: EvaluationScans, task: Task, regions: Path | None) -> list[str]:
     remarks = []
     if chosen.left_out:
         remarks.append(f"{chosen.left_out} labelled scans are left out: the model was trained on them")

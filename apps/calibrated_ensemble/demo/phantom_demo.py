@@ -14,14 +14,14 @@ from apps.calibrated_ensemble.commands.context import CommandContext
 from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.commands.serve import exec_server, require_free_port, server_url, what_to_open
 from apps.calibrated_ensemble.commands.train import training_figures
-from apps.calibrated_ensemble.demo.material import (
-    Checked,
+from apps.calibrated_ensemble.demo.demo_data import (
+    ComparedPrediction,
+    DemoData,
     LateEnsemble,
-    Material,
     RememberingScans,
-    check_prediction,
-    make_material,
-    use_material,
+    compare_prediction,
+    make_demo_data,
+    use_demo_data,
 )
 from apps.calibrated_ensemble.demo.picture import Panels, draw_picture
 from apps.calibrated_ensemble.jobs.train import train
@@ -37,7 +37,7 @@ class _Line:
     """A scan of the ranking, with its prediction where it was compared or will be drawn."""
 
     ranked: RankedScan
-    checked: Checked | None
+    checked: ComparedPrediction | None
 
     @property
     def true_dsc(self) -> float | None:
@@ -75,14 +75,14 @@ def run_demo(
     if address:
         require_free_port(*address)
     start = time.monotonic()
-    material = make_material(folder) if studies is None else use_material(studies, folder)
-    context = _context(material, folder, studies=studies, task=task, preset=preset, device=device)
+    demo_data = make_demo_data(folder) if studies is None else use_demo_data(studies, folder)
+    context = _context(demo_data, folder, studies=studies, task=task, preset=preset, device=device)
     settings = context.task_settings()
     with context.opened(settings) as (project, source):
         scans = RememberingScans(source)
         names = scans.names()
         messages.print(
-            f"{material.studies}: {len(names.labelled)} labelled scans, {len(names.all - names.labelled)} without a "
+            f"{demo_data.studies}: {len(names.labelled)} labelled scans, {len(names.all - names.labelled)} without a "
             f"label; task {settings.name}, preset {settings.preset}",
             highlight=False,
             soft_wrap=True,
@@ -91,10 +91,10 @@ def run_demo(
             trained = training_figures(train(project, scans, progress=progress))
         generation = project.workspace.generation()
         ranked = ranking(project.engine, generation.id)
-        lines = _check(generation, scans, ranked, material, device=project.device)
-    picture = folder / ("demo.png" if studies is None else f"{material.studies.resolve().name}.png")
+        lines = _check(generation, scans, ranked, demo_data, device=project.device)
+    picture = folder / ("demo.png" if studies is None else f"{demo_data.studies.resolve().name}.png")
     drawn = _draw(picture, lines)
-    figures = _figures(material, trained, lines, picture if drawn else None) | {
+    figures = _figures(demo_data, trained, lines, picture if drawn else None) | {
         "seconds": round(time.monotonic() - start, 1)
     }
     if as_json:
@@ -107,32 +107,32 @@ def run_demo(
 
 
 def _context(
-    material: Material, folder: Path, *, studies: Path | None, task: str | None, preset: str, device: str | None
+    demo_data: DemoData, folder: Path, *, studies: Path | None, task: str | None, preset: str, device: str | None
 ) -> CommandContext:
     workspace = None
     if studies is None:
         task = "phantom"
     elif task is None and studies.resolve().name in task_names():
         task = studies.resolve().name
-    if material.studies == studies:
+    if demo_data.studies == studies:
         # A trial is kept out of the folder of real scans, whose workspace may hold a real model.
         workspace = folder / f"workspace_{studies.resolve().name}"
-    options = CommandOptions(str(material.studies), workspace=workspace, task=task, preset=preset, device=device)
+    options = CommandOptions(str(demo_data.studies), workspace=workspace, task=task, preset=preset, device=device)
     return CommandContext.of_options(options)
 
 
 def _check(
-    generation: Generation, scans: RememberingScans, ranked: Sequence[RankedScan], material: Material, *, device: str
+    generation: Generation, scans: RememberingScans, ranked: Sequence[RankedScan], demo_data: DemoData, *, device: str
 ) -> list[_Line]:
     """Look at what can be compared with a truth, or, without one, the two scans that are drawn."""
     ensemble = LateEnsemble(generation, device=device)
     unlabelled = {scan.name: scan for scan in scans.unlabelled()}
     usable = [scan for scan in ranked if scan.error is None]
-    wanted = usable if material.labels else usable[:1] + usable[1:][-1:]
+    wanted = usable if demo_data.labels else usable[:1] + usable[1:][-1:]
     checked = {}
     with TerminalProgress(messages) as progress:
         for number, scan in enumerate(wanted, 1):
-            checked[scan.scan] = check_prediction(ensemble, scans, unlabelled[scan.scan], material)
+            checked[scan.scan] = compare_prediction(ensemble, scans, unlabelled[scan.scan], demo_data)
             progress("comparing", number, len(wanted))
     return [_Line(scan, checked.get(scan.scan)) for scan in ranked]
 
@@ -164,7 +164,7 @@ def _title(line: _Line) -> str:
 
 
 def _figures(
-    material: Material, trained: dict[str, Any], lines: Sequence[_Line], picture: Path | None
+    demo_data: DemoData, trained: dict[str, Any], lines: Sequence[_Line], picture: Path | None
 ) -> dict[str, Any]:
     compared = [(line.ranked.mean_estimated_dsc, line.true_dsc) for line in lines if line.true_dsc is not None]
     estimated, true = np.array(compared, dtype=np.float64).reshape(-1, 2).T
@@ -177,7 +177,7 @@ def _figures(
     errors = [one.heatmap_error for one in checked if one.heatmap_error is not None]
     enough = len(compared) > 2 and np.ptp(estimated) > 0 and np.ptp(true) > 0
     return {
-        "studies": str(material.studies),
+        "studies": str(demo_data.studies),
         "training": trained,
         "ranking": [
             {

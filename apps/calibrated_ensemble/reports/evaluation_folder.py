@@ -8,7 +8,7 @@ import numpy as np
 from apps.calibrated_ensemble.reports.html_report import write_report
 from apps.calibrated_ensemble.reports.plots import draw_calibration_curves, draw_estimates, draw_heatmaps
 from lib.evaluation.evaluation import Evaluation
-from lib.evaluation.metrics_table import judged_methods
+from lib.evaluation.metrics_table import method_of_estimator
 from lib.evaluation.scan_statistics import ENTROPY
 from lib.evaluation.statistics_files import read_statistics
 from lib.models.kinds.method import Method
@@ -34,7 +34,7 @@ def _draw(output: Path, evaluation: Evaluation) -> dict[str, Path]:
     comparison, collected, metrics = evaluation.comparison, evaluation.collected, evaluation.metrics
     figures = {name: output / f"{name}.png" for name in ("calibration_curves", "estimated_dsc", "heatmaps")}
     draw_calibration_curves(figures["calibration_curves"], metrics["heatmaps"], metrics["classes"])
-    methods = judged_methods(collected, comparison)
+    methods = method_of_estimator(collected, comparison)
     del methods[ENTROPY]  # estimates no DSC
     draw_estimates(
         figures["estimated_dsc"],

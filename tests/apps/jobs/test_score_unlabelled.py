@@ -121,4 +121,4 @@ def test_a_run_goes_over_to_a_generation_that_is_published_meanwhile(
         report = score_unlabelled(replace(opened, workspace=workspace), scans, progress=publish)
         assert (report.generation, report.scored) == ("g2", 3)
         assert [generation for _, generation, _ in scans.kept] == ["g1", "g2", "g2", "g2"]
-        assert all(line.mean is not None for line in ranking(opened.engine, "g2"))
+        assert all(line.mean_estimated_dsc is not None for line in ranking(opened.engine, "g2"))

@@ -75,13 +75,13 @@ def test_truth_is_that_of_the_label(model: Model) -> None:
         dice = 2 * (label & predicted).sum() / (label.sum() + predicted.sum())
         assert assessed.true_dsc == (pytest.approx(dice),) == true_dsc(model.ensemble, scan)
         assert assessed.volume == pytest.approx(27 * label.sum())
-        softmax = model.ensemble.run_members(model.ensemble.preprocessing.scan(read_scan(scan.image))).softmax
+        softmax = model.ensemble.run_members(model.ensemble.preprocessing.apply_to_scan(read_scan(scan.image))).softmax
         assert assessed.entropy == pytest.approx(mean_entropy(softmax.mean(axis=0)[1:])[0])
 
 
 def test_features_are_the_deepest_of_the_encoders_at_w_dsc(model: Model) -> None:
     generation = model.ensemble.generation
-    image = model.ensemble.preprocessing.scan(read_scan(model.unlabelled[0].image))
+    image = model.ensemble.preprocessing.apply_to_scan(read_scan(model.unlabelled[0].image))
     window = window_for(generation.plan, image.shape[1:])
     # One window covers the scan; it holds zeros where the scan ends.
     margins = [(large - small) for large, small in zip(window, image.shape[1:], strict=True)]

@@ -9,9 +9,9 @@ import pytest
 
 from lib.calibration.votes import WeightedVotes
 from lib.evaluation import evaluation_run as statistics_run
-from lib.evaluation.chosen_scans import choose_scans
 from lib.evaluation.compared_heatmaps import Comparison
 from lib.evaluation.evaluation_run import ScanJob, StatisticsRun
+from lib.evaluation.evaluation_scans import select_scans
 from lib.evaluation.scan_statistics import ScanStatistics
 from lib.evaluation.statistics_files import read_statistics
 from lib.progress import silent
@@ -22,7 +22,7 @@ from tests.evaluated_studies import Judged
 def jobs(judged: Judged, comparison: Comparison) -> list[ScanJob]:
     """Those of the evaluation that is there already."""
     data_set = judged.data_set
-    chosen = choose_scans(
+    chosen = select_scans(
         data_set / "imagesTr",
         data_set / "labelsTr",
         comparison.served,

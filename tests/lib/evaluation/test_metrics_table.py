@@ -9,7 +9,7 @@ from sklearn.metrics import brier_score_loss, mean_absolute_error
 
 from lib.calibration.statistics.probability_counts import ERROR_BINS, count_probabilities
 from lib.evaluation.compared_heatmaps import ComparedHeatmap, Comparison
-from lib.evaluation.metrics_table import Collected, collect, figures_of_merit, half_widths
+from lib.evaluation.metrics_table import ScanTable, compute_metrics, interval_half_widths, scan_table
 from lib.evaluation.scan_statistics import ScanStatistics, ShownSlice
 from lib.images.volume import Volume
 from lib.models.kinds.method import Method
@@ -58,8 +58,8 @@ def scans() -> Scans:
 
 
 @pytest.fixture(scope="module")
-def collected(scans: Scans) -> Collected:
-    return collect(scans.statistics(), [CONSTANT])
+def collected(scans: Scans) -> ScanTable:
+    return scan_table(scans.statistics(), [CONSTANT])
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def two_heatmaps(comparison: Comparison) -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def figures(collected: Collected, two_heatmaps: Comparison) -> dict:
-    return figures_of_merit(collected, half_widths(collected), two_heatmaps)
+def figures(collected: ScanTable, two_heatmaps: Comparison) -> dict:
+    return compute_metrics(collected, interval_half_widths(collected), two_heatmaps)
 
 
 def test_calibration_is_that_of_all_voxels_together(figures: dict, scans: Scans) -> None:
@@ -110,18 +110,18 @@ def test_entropy_ranks_scans_but_estimates_no_dsc(figures: dict) -> None:
     assert all(found[key]["value"] is None for key in ("mae", "rmse", "bias", "interval_coverage"))
 
 
-def test_intervals_of_the_scans_themselves_keep_their_promise(figures: dict, collected: Collected) -> None:
-    widths = half_widths(collected)
+def test_intervals_of_the_scans_themselves_keep_their_promise(figures: dict, collected: ScanTable) -> None:
+    widths = interval_half_widths(collected)
     assert "entropy" not in widths
     assert figures["estimates"]["votes"]["lesion"]["interval_coverage"]["value"] >= 0.9
     assert widths["votes"][0] < widths["sure"][0]
 
 
 def test_too_few_scans_promise_nothing(scans: Scans, two_heatmaps: Comparison) -> None:
-    few = collect(scans.statistics()[:8], [CONSTANT])
-    assert np.isnan(half_widths(few)["votes"]).all()
-    assert half_widths(None) == {}
-    without = figures_of_merit(few, half_widths(None), two_heatmaps)
+    few = scan_table(scans.statistics()[:8], [CONSTANT])
+    assert np.isnan(interval_half_widths(few)["votes"]).all()
+    assert interval_half_widths(None) == {}
+    without = compute_metrics(few, interval_half_widths(None), two_heatmaps)
     assert without["estimates"]["votes"]["lesion"]["interval_coverage"]["value"] is None
 
 
@@ -136,15 +136,15 @@ def test_differences_are_paired_on_the_same_resamples(figures: dict) -> None:
 def test_a_difference_that_all_scans_share_has_no_spread(scans: Scans, two_heatmaps: Comparison) -> None:
     votes = scans.estimates["votes"]
     scans.estimates["sure"], kept = votes + 0.1 * np.sign(votes - scans.true_dsc), scans.estimates["sure"]
-    shifted = collect(scans.statistics(), [CONSTANT])
+    shifted = scan_table(scans.statistics(), [CONSTANT])
     scans.estimates["sure"] = kept
-    found = figures_of_merit(shifted, {}, two_heatmaps)["differences"]["estimates"]["sure"]["lesion"]["mae"]
+    found = compute_metrics(shifted, {}, two_heatmaps)["differences"]["estimates"]["sure"]["lesion"]["mae"]
     assert found == pytest.approx({"value": 0.1, "low": 0.1, "high": 0.1})
 
 
 def test_one_scan_has_figures_without_spread(scans: Scans, two_heatmaps: Comparison) -> None:
-    one = collect(scans.statistics()[:1], [None])
-    found = figures_of_merit(one, {}, two_heatmaps)
+    one = scan_table(scans.statistics()[:1], [None])
+    found = compute_metrics(one, {}, two_heatmaps)
     assert found["dice"]["lesion"]["mean"]["value"] == pytest.approx(scans.true_dsc[0])
     assert found["dice"]["lesion"]["sd"]["value"] is None
     assert found["estimates"]["constant"]["lesion"]["mae"]["value"] is None

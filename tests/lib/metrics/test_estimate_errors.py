@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
-from lib.metrics.estimate_errors import error_measures, rank_measures, risk_coverage_area
+from lib.metrics.estimate_errors import agreement_metrics, ranking_metrics, risk_coverage_area
 
 
 def estimates(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +20,7 @@ def estimates(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_errors_are_scikit_learns() -> None:
     estimated, true = estimates()
-    measures = error_measures(estimated, true)
+    measures = agreement_metrics(estimated, true)
     assert measures["mae"] == pytest.approx(mean_absolute_error(true, estimated))
     assert measures["rmse"] == pytest.approx(root_mean_squared_error(true, estimated))
     assert measures["bias"] == pytest.approx(estimated.mean() - true.mean())
@@ -29,7 +29,7 @@ def test_errors_are_scikit_learns() -> None:
 def test_correlations_are_scipys_also_with_ties() -> None:
     estimated, true = estimates()
     true[:6] = 1
-    measures = rank_measures(estimated, true)
+    measures = ranking_metrics(estimated, true)
     assert measures["pearson"] == pytest.approx(pearsonr(estimated, true).statistic)
     assert measures["spearman"] == pytest.approx(spearmanr(estimated, true).statistic)
 
@@ -37,25 +37,25 @@ def test_correlations_are_scipys_also_with_ties() -> None:
 def test_rows_are_measured_each_by_itself() -> None:
     rows = [estimates(seed) for seed in range(3)]
     estimated, true = (np.stack(part) for part in zip(*rows, strict=True))
-    together = error_measures(estimated, true) | rank_measures(estimated, true)
+    together = agreement_metrics(estimated, true) | ranking_metrics(estimated, true)
     for number, row in enumerate(rows):
-        alone = error_measures(*row) | rank_measures(*row)
+        alone = agreement_metrics(*row) | ranking_metrics(*row)
         for key, value in alone.items():
             assert together[key][number] == pytest.approx(value)
 
 
 def test_a_constant_has_no_correlation_and_the_mean_risk() -> None:
     _, true = estimates()
-    measures = rank_measures(np.full(30, 0.7), true)
+    measures = ranking_metrics(np.full(30, 0.7), true)
     assert np.isnan(measures["pearson"])
     assert np.isnan(measures["spearman"])
     assert measures["aurc"] == pytest.approx(1 - true.mean())
 
 
 def test_one_scan_has_errors_but_no_correlation() -> None:
-    assert np.isnan(rank_measures(np.array([0.5]), np.array([0.6]))["pearson"])
-    assert rank_measures(np.array([0.5]), np.array([0.6]))["aurc"] == pytest.approx(0.4)
-    assert error_measures(np.array([0.5]), np.array([0.6]))["mae"] == pytest.approx(0.1)
+    assert np.isnan(ranking_metrics(np.array([0.5]), np.array([0.6]))["pearson"])
+    assert ranking_metrics(np.array([0.5]), np.array([0.6]))["aurc"] == pytest.approx(0.4)
+    assert agreement_metrics(np.array([0.5]), np.array([0.6]))["mae"] == pytest.approx(0.1)
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.2, 0.5, 0.9]), st.floats(0, 1)), min_size=1, max_size=5))

@@ -23,7 +23,7 @@ from lib.models.prediction import Prediction
 from lib.networks.devices import mixed_precision
 from lib.networks.unet import build_network
 from lib.preprocessing.plan import window_for
-from lib.preprocessing.preprocessor import Preprocessing
+from lib.preprocessing.preprocessor import Preprocessor
 from lib.quality.estimated_dsc import estimated_dsc
 from tests.tiny_training import Trained, a_ball_volume, a_task
 
@@ -56,7 +56,7 @@ def with_vote(trained: Trained) -> Generation:
 
 def softmaxes(generation: Generation, scan: Volume) -> np.ndarray:
     """Softmax of every member on the network's grid, (F, K, C + 1, x, y, z), by a plain loop."""
-    image = torch.as_tensor(Preprocessing(generation.plan).scan(scan).array)
+    image = torch.as_tensor(Preprocessor(generation.plan).apply_to_scan(scan).array)
     window = window_for(generation.plan, image.shape[1:])
     outputs = []
     for fold in range(generation.task.fold_count):
@@ -70,8 +70,8 @@ def softmaxes(generation: Generation, scan: Volume) -> np.ndarray:
 
 
 def inverted(generation: Generation, channels: np.ndarray, scan: Volume) -> np.ndarray:
-    preprocessing = Preprocessing(generation.plan)
-    return preprocessing.invert(channels.astype(np.float32), like=preprocessing.scan(scan))
+    preprocessing = Preprocessor(generation.plan)
+    return preprocessing.inverse(channels.astype(np.float32), like=preprocessing.apply_to_scan(scan))
 
 
 def world_mask(array: np.ndarray, affine: np.ndarray) -> set[tuple[int, ...]]:
@@ -140,7 +140,7 @@ def test_the_segmentation_is_the_mean_softmax_of_the_folds_at_w_dsc(
     served = trained.task.reference_index
     probabilities = inverted(trained.generation, outputs[:, served].mean(axis=0), scan)
     assert_mostly_close(prediction.segmentation, probabilities.argmax(axis=0))
-    mean = ensemble.run_members(ensemble.preprocessing.scan(scan)).probabilities
+    mean = ensemble.run_members(ensemble.preprocessing.apply_to_scan(scan)).mean_softmax
     np.testing.assert_allclose(mean, outputs[:, served].mean(axis=0), atol=0.02)
     assert prediction.segmentation.any()
 
@@ -159,7 +159,7 @@ def test_the_fold_vote_is_the_papers_heatmap(copied: Trained, scan: Volume) -> N
 
 def test_members_are_run_once_for_many_calibrations(trained: Trained, ensemble: Ensemble, scan: Volume) -> None:
     outputs = softmaxes(trained.generation, scan)
-    image = ensemble.preprocessing.scan(scan)
+    image = ensemble.preprocessing.apply_to_scan(scan)
     own = ensemble.run_members(image)
     assert own.joint_segmentations is None
     assert own.member_softmax is None

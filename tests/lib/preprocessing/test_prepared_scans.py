@@ -12,7 +12,7 @@ from lib.images.files import read_label, read_scan, write_volume
 from lib.images.region import read_region
 from lib.images.volume import Volume
 from lib.preprocessing.prepared_scans import PreparedScan, prepare_scan, remove_unused_scans
-from lib.preprocessing.preprocessor import Preprocessing
+from lib.preprocessing.preprocessor import Preprocessor
 from lib.simulation.phantoms import PhantomFiles
 from lib.task.task import Task
 from tests.tiny_training import a_plan, a_task, full_disk, labelled, tree
@@ -43,14 +43,14 @@ def relabelled(scan: LabelledScan, path: Path, change: np.ndarray | int) -> Labe
 def test_arrays_are_those_of_the_preprocessing(tmp_path: Path, with_region: LabelledScan) -> None:
     made = prepare(with_region, tmp_path)
     image = read_scan(with_region.image)
-    preprocessing = Preprocessing(a_plan())
-    expected = preprocessing.scan(image)
+    preprocessing = Preprocessor(a_plan())
+    expected = preprocessing.apply_to_scan(image)
     np.testing.assert_array_equal(made.image, expected[0].numpy())
     label = read_label(with_region.label, values=[1])
-    np.testing.assert_array_equal(made.label, preprocessing.label(label, like=expected).numpy())
+    np.testing.assert_array_equal(made.label, preprocessing.apply_to_label(label, like=expected).numpy())
     assert with_region.region is not None
     region = read_region(with_region.region, image)
-    np.testing.assert_array_equal(made.region, preprocessing.region(region, like=expected).numpy())
+    np.testing.assert_array_equal(made.region, preprocessing.apply_to_region(region, like=expected).numpy())
     assert (made.image.dtype, made.label.dtype, made.region.dtype) == (np.float32, np.uint8, np.bool_)
     assert (made.name, made.patient) == (with_region.name, with_region.patient)
 

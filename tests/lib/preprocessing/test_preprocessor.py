@@ -1,4 +1,4 @@
-"""Preprocessing and the way back, checked in world coordinates."""
+"""Preprocessor and the way back, checked in world coordinates."""
 
 import itertools
 import os
@@ -17,7 +17,7 @@ from lib.images.files import read_label, read_scan
 from lib.images.volume import Volume
 from lib.preprocessing.intensity import normalised
 from lib.preprocessing.plan import FixedWindow, PerScan, Plan
-from lib.preprocessing.preprocessor import Preprocessing
+from lib.preprocessing.preprocessor import Preprocessor
 from lib.preprocessing.resampling import resampled_grid
 
 _DATA = Path(os.environ.get("CALIBRATED_ENSEMBLE_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
@@ -79,14 +79,14 @@ def test_a_blob_keeps_its_place_in_the_world_for_every_axis_order(
     shape = (30, 26, 13)
     spacing = (1.0, 1.2, 2.5)
     volume = _blob(shape, _affine(axes, flips, spacing, shape))
-    preprocessing = Preprocessing(_plan((1.1, 1.0, 1.4)))
-    scan = preprocessing.scan(volume)
+    preprocessing = Preprocessor(_plan((1.1, 1.0, 1.4)))
+    scan = preprocessing.apply_to_scan(volume)
     assert nib.aff2axcodes(scan.affine.numpy()) == ("R", "A", "S")
     mask = (scan[0] > (scan.max() + scan.min()) / 2).numpy()
     np.testing.assert_allclose(_centre(mask.astype(float), scan.affine.numpy()), _BLOB_CENTRE, atol=0.15)
     # A prediction made in the preprocessed world, from coordinates alone, lands where the blob is.
     predicted = _blob(tuple(scan.shape[1:]), scan.affine.numpy()).array[None]
-    back = preprocessing.invert(predicted, scan)
+    back = preprocessing.inverse(predicted, scan)
     assert back.shape == (1, *shape)
     np.testing.assert_allclose(back[0], volume.array, atol=0.09)
     np.testing.assert_allclose(_centre(back[0], volume.affine), _centre(volume.array, volume.affine), atol=0.05)
@@ -115,11 +115,11 @@ def test_oblique_scans_return_to_their_own_voxels(
     # A linear function of the world survives linear resampling exactly, but at padded borders.
     world = _world(shape, affine)
     volume = Volume(world @ np.array([0.3, -0.2, 0.5]), affine)
-    preprocessing = Preprocessing(_plan(target, fixed=FixedWindow(low=-1e6, high=1e6, mean=0, sd=1)))
-    scan = preprocessing.scan(volume)
+    preprocessing = Preprocessor(_plan(target, fixed=FixedWindow(low=-1e6, high=1e6, mean=0, sd=1)))
+    scan = preprocessing.apply_to_scan(volume)
     assert nib.io_orientation(scan.affine.numpy()).tolist() == [[0, 1], [1, 1], [2, 1]]
     linear = (_world(tuple(scan.shape[1:]), scan.affine.numpy()) @ np.array([0.3, -0.2, 0.5]))[None]
-    back = preprocessing.invert(linear, scan)
+    back = preprocessing.inverse(linear, scan)
     assert back.shape == (1, *shape)
     assert np.isfinite(back).all()
     # Half of what rounding the number of voxels leaves over is padded: a quarter of a target voxel each way.
@@ -134,20 +134,22 @@ def test_without_resampling_the_round_trip_is_exact_bit_for_bit(axes: tuple[int,
     affine = _affine(axes, flips, (1.0, 1.0 + 5e-3, 1.0 - 1e-6), shape)
     volume = Volume(generator.normal(size=shape).astype(np.float32), affine)
     label = Volume(generator.integers(0, 3, shape).astype(np.uint8), affine)
-    preprocessing = Preprocessing(_plan())
-    scan = preprocessing.scan(volume)
-    np.testing.assert_array_equal(preprocessing.invert(scan, scan)[0], normalised(volume.array, PerScan()), strict=True)
-    indices = preprocessing.label(label, scan)
+    preprocessing = Preprocessor(_plan())
+    scan = preprocessing.apply_to_scan(volume)
+    np.testing.assert_array_equal(
+        preprocessing.inverse(scan, scan)[0], normalised(volume.array, PerScan()), strict=True
+    )
+    indices = preprocessing.apply_to_label(label, scan)
     assert indices.dtype == torch.uint8
-    np.testing.assert_array_equal(preprocessing.invert(indices[None], scan, nearest=True)[0], label.array)
+    np.testing.assert_array_equal(preprocessing.inverse(indices[None], scan, nearest=True)[0], label.array)
 
 
 def test_preprocessed_voxels_are_the_stored_ones_at_the_same_place() -> None:
     shape = (4, 5, 6)
     affine = _affine((1, 2, 0), (-1, 1, -1), (1, 1, 1), shape)
     array = np.arange(120, dtype=np.float32).reshape(shape)
-    preprocessing = Preprocessing(_plan(fixed=FixedWindow(low=0, high=200, mean=0, sd=1)))
-    scan = preprocessing.scan(Volume(array, affine))
+    preprocessing = Preprocessor(_plan(fixed=FixedWindow(low=0, high=200, mean=0, sd=1)))
+    scan = preprocessing.apply_to_scan(Volume(array, affine))
     assert tuple(scan.shape) == (1, 6, 4, 5)
     for value, place in zip(
         scan.flatten().tolist(), _world((6, 4, 5), scan.affine.numpy()).reshape(-1, 3), strict=True
@@ -161,16 +163,16 @@ def test_a_resampled_label_returns_with_a_dice_above_095(target: tuple[float, fl
     shape = (40, 36, 20)
     volume = _blob(shape, _affine((0, 2, 1), (-1, 1, 1), (1.0, 1.0, 2.0), shape))
     label = Volume((volume.array > 0.5).astype(np.uint8) * 2, volume.affine)
-    preprocessing = Preprocessing(_plan(target))
-    scan = preprocessing.scan(volume)
-    indices = preprocessing.label(label, scan)
+    preprocessing = Preprocessor(_plan(target))
+    scan = preprocessing.apply_to_scan(volume)
+    indices = preprocessing.apply_to_label(label, scan)
     assert tuple(indices.shape) == tuple(scan.shape[1:])
     assert set(indices.unique().tolist()) == {0, 2}
     # Thick target slices cannot hold a ball of 9 mm better than this as nearest neighbours.
-    nearest = preprocessing.invert(indices[None], scan, nearest=True)[0]
+    nearest = preprocessing.inverse(indices[None], scan, nearest=True)[0]
     assert set(np.unique(nearest)) == {0, 2}
     assert _dice(nearest == 2, label.array == 2) > (0.85 if max(target) > 3 else 0.95)
-    smooth = preprocessing.invert(_blob(tuple(scan.shape[1:]), scan.affine.numpy()).array[None], scan)[0]
+    smooth = preprocessing.inverse(_blob(tuple(scan.shape[1:]), scan.affine.numpy()).array[None], scan)[0]
     assert _dice(smooth > 0.5, label.array == 2) > 0.95
 
 
@@ -188,11 +190,11 @@ def test_a_stack_of_few_slices_goes_there_and_back(
 ) -> None:
     shape = (30, 30, slices)
     volume = _blob(shape, _affine(axes, flips, (1.88, 1.88, 7.5), shape))
-    preprocessing = Preprocessing(_plan(target))
-    scan = preprocessing.scan(volume)
+    preprocessing = Preprocessor(_plan(target))
+    scan = preprocessing.apply_to_scan(volume)
     assert min(scan.shape) >= 1
     assert torch.isfinite(scan).all()
-    back = preprocessing.invert(scan, scan)
+    back = preprocessing.inverse(scan, scan)
     assert back.shape == (1, *shape)
     assert np.corrcoef(back.ravel(), volume.array.ravel())[0, 1] > correlation
 
@@ -200,11 +202,11 @@ def test_a_stack_of_few_slices_goes_there_and_back(
 def test_inverted_probabilities_stay_between_0_and_1_for_every_class() -> None:
     shape = (17, 19, 9)
     volume = _blob(shape, _affine((2, 0, 1), (1, -1, 1), (1.1, 0.7, 3.3), shape))
-    preprocessing = Preprocessing(_plan((0.9, 1.3, 1.7)))
-    scan = preprocessing.scan(volume)
+    preprocessing = Preprocessor(_plan((0.9, 1.3, 1.7)))
+    scan = preprocessing.apply_to_scan(volume)
     heatmap = np.random.default_rng(0).integers(0, 2, (3, *scan.shape[1:])).astype(np.float32)
     heatmap[2] = 1.0
-    back = preprocessing.invert(heatmap, scan)
+    back = preprocessing.inverse(heatmap, scan)
     assert back.dtype == np.float32
     assert back.shape == (3, *shape)
     assert back.min() >= 0.0
@@ -213,19 +215,19 @@ def test_inverted_probabilities_stay_between_0_and_1_for_every_class() -> None:
 
 
 def test_an_array_of_another_grid_is_refused() -> None:
-    preprocessing = Preprocessing(_plan())
-    scan = preprocessing.scan(_blob((8, 8, 8), np.eye(4)))
+    preprocessing = Preprocessor(_plan())
+    scan = preprocessing.apply_to_scan(_blob((8, 8, 8), np.eye(4)))
     with pytest.raises(ValueError, match=r"\(1, 8, 8, 7\)"):
-        preprocessing.invert(np.zeros((1, 8, 8, 7), dtype=np.float32), scan)
+        preprocessing.inverse(np.zeros((1, 8, 8, 7), dtype=np.float32), scan)
 
 
 @pytest.mark.parametrize("change", ["shape", "affine"])
 def test_a_label_on_another_grid_is_refused(change: str) -> None:
-    preprocessing = Preprocessing(_plan())
-    scan = preprocessing.scan(_blob((8, 8, 8), np.eye(4)))
+    preprocessing = Preprocessor(_plan())
+    scan = preprocessing.apply_to_scan(_blob((8, 8, 8), np.eye(4)))
     shape, affine = ((8, 8, 7), np.eye(4)) if change == "shape" else ((8, 8, 8), np.diag([1, 1, 2, 1.0]))
     with pytest.raises(InputError, match=change):
-        preprocessing.label(Volume(np.zeros(shape, dtype=np.uint8), affine), scan)
+        preprocessing.apply_to_label(Volume(np.zeros(shape, dtype=np.uint8), affine), scan)
 
 
 def test_a_region_is_a_mask_whatever_its_value() -> None:
@@ -233,11 +235,11 @@ def test_a_region_is_a_mask_whatever_its_value() -> None:
     volume = _blob(shape, _affine((0, 1, 2), (-1, -1, 1), (1, 1, 2), shape))
     inside = np.zeros(shape, dtype=np.uint8)
     inside[2:9, 3:7, 1:5] = 255
-    preprocessing = Preprocessing(_plan((1, 1, 2)))
-    scan = preprocessing.scan(volume)
-    region = preprocessing.region(Volume(inside, volume.affine), scan)
+    preprocessing = Preprocessor(_plan((1, 1, 2)))
+    scan = preprocessing.apply_to_scan(volume)
+    region = preprocessing.apply_to_region(Volume(inside, volume.affine), scan)
     assert region.dtype == torch.bool
-    np.testing.assert_array_equal(preprocessing.invert(region[None], scan, nearest=True)[0], inside > 0)
+    np.testing.assert_array_equal(preprocessing.inverse(region[None], scan, nearest=True)[0], inside > 0)
 
 
 @given(
@@ -279,8 +281,8 @@ def test_mr_is_clipped_and_scaled_by_itself_at_any_magnitude(factor: float) -> N
 @pytest.mark.parametrize("value", [0.0, 0.1, -1024.0, 1.7e6])
 @pytest.mark.parametrize("fixed", [None, FixedWindow(low=-100, high=200, mean=50, sd=30)])
 def test_a_constant_scan_gives_finite_values(value: float, fixed: FixedWindow | None) -> None:
-    preprocessing = Preprocessing(_plan((1, 1, 3), fixed=fixed))
-    scan = preprocessing.scan(Volume(np.full((6, 5, 4), value, dtype=np.float32), np.eye(4)))
+    preprocessing = Preprocessor(_plan((1, 1, 3), fixed=fixed))
+    scan = preprocessing.apply_to_scan(Volume(np.full((6, 5, 4), value, dtype=np.float32), np.eye(4)))
     assert torch.isfinite(scan).all()
     assert float(scan.max() - scan.min()) < 1e-5
     if fixed is None:
@@ -299,14 +301,14 @@ def test_a_nearly_black_scan_keeps_its_content() -> None:
 def test_real_scans_are_standardised_and_their_labels_return(task: str, spacing: tuple[float, float, float]) -> None:
     if not (_DATA / task).is_dir():
         pytest.skip(f"needs real scans: set CALIBRATED_ENSEMBLE_DATA to the folder that holds {task}")
-    preprocessing = Preprocessing(_plan(spacing))
+    preprocessing = Preprocessor(_plan(spacing))
     for path in sorted((_DATA / task / "imagesTr").glob("*.nii.gz"))[:4]:
         volume = read_scan(path)
         label = read_label(_DATA / task / "labelsTr" / path.name, values=(1, 2), scan=volume)
-        scan = preprocessing.scan(volume)
+        scan = preprocessing.apply_to_scan(volume)
         np.testing.assert_allclose([scan.mean(), scan.std()], [0, 1], atol=0.05)
-        indices = preprocessing.label(label, scan)
-        back = preprocessing.invert(indices[None], scan, nearest=True)[0]
+        indices = preprocessing.apply_to_label(label, scan)
+        back = preprocessing.inverse(indices[None], scan, nearest=True)[0]
         if task == "hippocampus":
             np.testing.assert_array_equal(back, label.array)
         else:

@@ -83,14 +83,14 @@ def test_the_heatmap_is_the_mean_of_the_votes_and_the_segmentation_that_of_the_m
 ) -> None:
     scan, _ = a_ball_volume(6)
     ensemble = Ensemble(baselines[method][0], device="cpu")
-    image = ensemble.preprocessing.scan(scan)
+    image = ensemble.preprocessing.apply_to_scan(scan)
     outputs = ensemble.run_members(image)
     assert outputs.segmentations.shape[:2] == (7, 1)
     for one, other in itertools.combinations(outputs.softmax, 2):
         assert np.abs(one - other).max() > 1e-4
     votes = (outputs.softmax.argmax(axis=1) == 1).mean(axis=0)
     np.testing.assert_allclose(ensemble.generation.calibration.heatmap(outputs)[0], votes, atol=1e-6)
-    np.testing.assert_allclose(outputs.probabilities, outputs.softmax.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(outputs.mean_softmax, outputs.softmax.mean(axis=0), atol=1e-6)
     # Threads and what ran before change nothing.
     again = Ensemble(baselines[method][0], device="cpu")
     np.testing.assert_array_equal(again.run_members(image).softmax, outputs.softmax)

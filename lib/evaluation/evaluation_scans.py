@@ -15,7 +15,7 @@ class AllTrainedOnError(InputError):
 
 
 @dataclass(frozen=True)
-class ChosenScans:
+class EvaluationScans:
     """Labelled scans, each part in the order of the names.
 
     Attributes:
@@ -34,7 +34,7 @@ class ChosenScans:
     unlabelled: int = 0
 
 
-def choose_scans(
+def select_scans(
     images: Path,
     labels: Path,
     generation: Generation,
@@ -42,7 +42,7 @@ def choose_scans(
     regions: Path | None,
     include_trained: bool,
     studies: Sequence[LabelledScan] = (),
-) -> ChosenScans:
+) -> EvaluationScans:
     """List the scans of a Decathlon or nnU-Net style data set that have a label.
 
     A scan counts as trained on when its patient was: generations know the names of their patients, not
@@ -79,7 +79,7 @@ def divide_scans(
     include_trained: bool,
     studies: Sequence[LabelledScan],
     where: str,
-) -> ChosenScans:
+) -> EvaluationScans:
     """Divide labelled scans into those that may judge a generation and those that it was trained on.
 
     Args:
@@ -102,7 +102,7 @@ def divide_scans(
         )
     seen = {scan.name: scan for scan in studies if scan.patient in folds} | {scan.name: scan for scan in trained}
     by_fold = sorted(seen.values(), key=lambda scan: (folds[scan.patient], scan.name))
-    return ChosenScans(
+    return EvaluationScans(
         evaluated=evaluated,
         trained=frozenset(scan.name for scan in trained) if include_trained else frozenset(),
         out_of_fold=tuple((scan, folds[scan.patient]) for scan in by_fold),

@@ -1,4 +1,4 @@
-"""The material of the demo: scans with a truth that the ensemble never sees."""
+"""The data of the demo: scans with a truth that the ensemble never sees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ _REMEMBERED_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
-class Material:
+class DemoData:
     """What the demo works on.
 
     Attributes:
@@ -44,7 +44,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Checked:
+class ComparedPrediction:
     """A prediction of an unlabelled scan beside the truth.
 
     Attributes:
@@ -115,7 +115,7 @@ class RememberingScans:
         return self._predictions.get((name, generation))
 
 
-def make_material(folder: Path) -> Material:
+def make_demo_data(folder: Path) -> DemoData:
     """Make 40 phantoms, 16 of them labelled; what is there already is kept.
 
     Raises:
@@ -125,10 +125,10 @@ def make_material(folder: Path) -> Material:
     write_phantoms(phantoms, LABELLED + UNLABELLED, seed=SEED)
     studies = folder / "studies"
     prepare_studies(phantoms / "imagesTr", phantoms / "labelsTr", studies, labelled=LABELLED, seed=SEED)
-    return Material(studies, phantoms / "labelsTr", phantoms / "posteriorsTr")
+    return DemoData(studies, phantoms / "labelsTr", phantoms / "posteriorsTr")
 
 
-def use_material(source: Path, folder: Path) -> Material:
+def use_demo_data(source: Path, folder: Path) -> DemoData:
     """Use real scans: a studies folder as it is, or a Decathlon style one of which 16 labels are taken.
 
     Of a small Decathlon style folder, the same share of labels is taken as of the phantoms.
@@ -146,24 +146,24 @@ def use_material(source: Path, folder: Path) -> Material:
         )
     images, labels = source / "imagesTr", source / "labelsTr"
     if not images.is_dir():
-        return Material(source, None, None)
+        return DemoData(source, None, None)
     studies = folder / f"studies_{source.resolve().name}"
     available = prepare_studies(images, labels, studies, labelled=0, seed=SEED).available
     few = available * LABELLED // (LABELLED + UNLABELLED)
     prepare_studies(images, labels, studies, labelled=min(LABELLED, few), seed=SEED)
-    return Material(studies, labels, None)
+    return DemoData(studies, labels, None)
 
 
-def check_prediction(
-    ensemble: LateEnsemble, scans: RememberingScans, scan: ScorableScan, material: Material
-) -> Checked:
+def compare_prediction(
+    ensemble: LateEnsemble, scans: RememberingScans, scan: ScorableScan, demo_data: DemoData
+) -> ComparedPrediction:
     """Compare the prediction of a scan with the truth, as far as it is known.
 
     Args:
         ensemble: predicts what is not remembered.
         scans: remembers predictions.
         scan: one of them.
-        material: knows the truth.
+        demo_data: knows the truth.
 
     Raises:
         InputError: a file cannot be used.
@@ -175,7 +175,7 @@ def check_prediction(
     if prediction is None:
         region = read_region(path_of(scan.region), volume) if scan.region else None
         prediction = ensemble.predict(volume, region)
-    label_path, posterior_path = _file_of(material.labels, scan.name), _file_of(material.posteriors, scan.name)
+    label_path, posterior_path = _file_of(demo_data.labels, scan.name), _file_of(demo_data.posteriors, scan.name)
     label = posterior = true_dsc = error = attainable = None
     if label_path:
         label = class_indices(read_label(label_path, values=task.labels.values(), scan=volume).array, task)
@@ -186,7 +186,7 @@ def check_prediction(
         anywhere = (heatmap > 0.01) | (posterior > 0.01)
         error = float(np.abs(heatmap - posterior)[anywhere].mean()) if anywhere.any() else 0.0
         attainable = replace(prediction, heatmap=posterior[None]).mean_estimated_dsc
-    return Checked(volume, prediction, label, posterior, true_dsc, error, attainable)
+    return ComparedPrediction(volume, prediction, label, posterior, true_dsc, error, attainable)
 
 
 def true_dice(segmentation: np.ndarray, label: np.ndarray, task: Task) -> dict[str, float]:

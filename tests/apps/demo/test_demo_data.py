@@ -10,8 +10,8 @@ from PIL import Image
 
 from apps.calibrated_ensemble.command_line import run
 from apps.calibrated_ensemble.commands.serve import APP_FOLDER
-from apps.calibrated_ensemble.demo import material as material_of_demo
-from apps.calibrated_ensemble.demo.material import make_material, true_dice, use_material
+from apps.calibrated_ensemble.demo import demo_data as demo_data_module
+from apps.calibrated_ensemble.demo.demo_data import make_demo_data, true_dice, use_demo_data
 from apps.calibrated_ensemble.tasks.task_files import task_by_name_or_path
 from lib.simulation.phantoms import write_phantoms
 from tests.tiny_studies import TASK
@@ -20,8 +20,8 @@ from tests.tiny_studies import TASK
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four labelled and three unlabelled phantoms, and a `phantom` task that is trained in seconds."""
-    monkeypatch.setattr(material_of_demo, "LABELLED", 4)
-    monkeypatch.setattr(material_of_demo, "UNLABELLED", 3)
+    monkeypatch.setattr(demo_data_module, "LABELLED", 4)
+    monkeypatch.setattr(demo_data_module, "UNLABELLED", 3)
     tasks = tmp_path / "tasks"
     tasks.mkdir()
     (tasks / "phantom.yaml").write_text(
@@ -105,24 +105,24 @@ def test_the_demo_ends_as_the_server(
 
 
 def test_phantoms_without_a_label_keep_their_truth_outside_the_studies(tmp_path: Path) -> None:
-    material = make_material(tmp_path)
-    names = {path.name for path in material.studies.glob("*.nii.gz")}
-    labelled = {path.name for path in (material.studies / "labels" / "final").iterdir()}
+    demo_data = make_demo_data(tmp_path)
+    names = {path.name for path in demo_data.studies.glob("*.nii.gz")}
+    labelled = {path.name for path in (demo_data.studies / "labels" / "final").iterdir()}
     assert len(names) == 40
     assert len(labelled) == 16
-    assert material.labels is not None
-    assert material.posteriors is not None
-    assert {path.name for path in material.labels.iterdir()} == names
-    assert {path.name for path in material.posteriors.iterdir()} == names
+    assert demo_data.labels is not None
+    assert demo_data.posteriors is not None
+    assert {path.name for path in demo_data.labels.iterdir()} == names
+    assert {path.name for path in demo_data.posteriors.iterdir()} == names
 
 
 def test_of_a_decathlon_folder_some_labels_are_taken_and_the_rest_is_the_truth(tmp_path: Path) -> None:
     write_phantoms(tmp_path / "liver", 10)
-    material = use_material(tmp_path / "liver", tmp_path / "demo")
-    assert material.studies == tmp_path / "demo" / "studies_liver"
-    assert len(list((material.studies / "labels" / "final").iterdir())) == 4
-    assert material.labels == tmp_path / "liver" / "labelsTr"
-    assert material.posteriors is None
+    demo_data = use_demo_data(tmp_path / "liver", tmp_path / "demo")
+    assert demo_data.studies == tmp_path / "demo" / "studies_liver"
+    assert len(list((demo_data.studies / "labels" / "final").iterdir())) == 4
+    assert demo_data.labels == tmp_path / "liver" / "labelsTr"
+    assert demo_data.posteriors is None
 
 
 def test_true_dice_counts_a_class_in_neither_as_agreement() -> None:

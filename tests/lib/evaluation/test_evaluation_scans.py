@@ -6,14 +6,14 @@ import pytest
 
 from lib.datasets.studies_folder import read_studies
 from lib.errors import InputError
-from lib.evaluation.chosen_scans import ChosenScans, choose_scans
 from lib.evaluation.compared_heatmaps import Comparison
+from lib.evaluation.evaluation_scans import EvaluationScans, select_scans
 from tests.evaluated_studies import Judged
 
 
-def choose(judged: Judged, comparison: Comparison, **others: object) -> ChosenScans:
+def choose(judged: Judged, comparison: Comparison, **others: object) -> EvaluationScans:
     settings = {"regions": judged.data_set / "regionsTr", "include_trained": False} | others
-    return choose_scans(judged.data_set / "imagesTr", judged.data_set / "labelsTr", comparison.served, **settings)
+    return select_scans(judged.data_set / "imagesTr", judged.data_set / "labelsTr", comparison.served, **settings)
 
 
 def test_scans_that_were_trained_on_are_left_out_and_give_the_intervals(judged: Judged, comparison: Comparison) -> None:
@@ -43,7 +43,7 @@ def test_labels_of_the_studies_give_intervals_where_the_data_set_has_none(
         (tmp_path / folder).mkdir()
         (tmp_path / folder / file.name).symlink_to(file)
     studies = read_studies(judged.studies.folder, comparison.served.task)
-    chosen = choose_scans(
+    chosen = select_scans(
         tmp_path / "images",
         tmp_path / "labels",
         comparison.served,
@@ -64,7 +64,7 @@ def test_channels_are_taken_off_and_scans_without_label_counted(
     for files in (first, second):
         (tmp_path / "images" / f"{files.name}_0000.nii.gz").symlink_to(files.scan)
     (tmp_path / "labels" / first.label.name).symlink_to(first.label)
-    chosen = choose_scans(
+    chosen = select_scans(
         tmp_path / "images", tmp_path / "labels", comparison.served, regions=None, include_trained=False
     )
     assert [scan.name for scan in chosen.evaluated] == [first.name]
@@ -77,6 +77,6 @@ def test_what_cannot_be_judged_is_refused(judged: Judged, comparison: Comparison
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "other.nii.gz").symlink_to(judged.studies.unlabelled[0].label)
     with pytest.raises(InputError, match=r"other\.nii\.gz should be named as its scan"):
-        choose_scans(
+        select_scans(
             judged.data_set / "imagesTr", tmp_path / "labels", comparison.served, regions=None, include_trained=False
         )
