@@ -13,7 +13,7 @@ def square(number: int, *, progress: Progress) -> int:
     return number * number
 
 
-def scan_table(told: list[tuple[int, float]], work: int) -> Callable[..., None]:
+def collect(told: list[tuple[int, float]], work: int) -> Callable[..., None]:
     def progress(stage: str, done: int, total: int, /, **figures: float) -> None:
         told.append((work, figures["number"]))
 
@@ -38,7 +38,7 @@ def test_what_a_work_raises_ends_the_run() -> None:
         if number == 1:
             raise FloatingPointError("diverged")
 
-    works = [Work(partial(work, number), scan_table([], number)) for number in range(3)]
+    works = [Work(partial(work, number), collect([], number)) for number in range(3)]
     with pytest.raises(FloatingPointError, match="diverged"):
         list(InProcess().run(works))
     assert began == [0, 1]
