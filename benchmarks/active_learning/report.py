@@ -106,7 +106,7 @@ def write_tables(path: Path, made: Sequence[Table]) -> None:
     """Write tables as Markdown.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     parts = []
     for table in made:
@@ -124,7 +124,7 @@ def draw_curves(path: Path, results: Mapping[str, Any]) -> None:
         results: from `summarise`.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     drawing = Drawing(figsize=(10, 4), layout="constrained")
     curves, differences = drawing.subplots(1, 2)

@@ -78,7 +78,7 @@ class RoundRecords:
         """Keep a round, whole or not at all.
 
         Raises:
-            InputError: the file cannot be written.
+            StorageError: the file cannot be written.
         """
         path = self._path(finished.seed, finished.strategy, finished.number)
         write_text(path, finished.model_dump_json(indent=1) + "\n")

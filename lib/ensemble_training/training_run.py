@@ -55,7 +55,7 @@ def train(
         What can be published; None while members of other offsets are missing.
 
     Raises:
-        InputError: a file cannot be written.
+        StorageError: a file cannot be written.
         FloatingPointError: a training diverged.
     """
     store = CheckpointStore(workspace.members)

@@ -77,7 +77,8 @@ def evaluate(
 
     Raises:
         NotTrainedError: there is no model yet.
-        InputError: nothing is left to evaluate, a scan or label cannot be used, or a file cannot be written.
+        InputError: nothing is left to evaluate, or a scan or label cannot be used.
+        StorageError: a file cannot be written.
         DamagedGenerationError: a generation's files are not as published.
     """
     comparison = compare_workspace(workspace)

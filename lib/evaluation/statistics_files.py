@@ -18,7 +18,7 @@ def write_statistics(path: Path, statistics: ScanStatistics) -> None:
     """Keep the statistics of a scan, whole or not at all.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     arrays: dict[str, np.ndarray] = {}
     for part in ("true_dsc", "votes", "estimates"):

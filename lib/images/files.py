@@ -84,7 +84,7 @@ def write_volume(path: Path | str, volume: Volume, *, compress: bool = True) -> 
         compress: for NRRD, which some readers cannot unpack; NIfTI is compressed where the path ends in `.gz`.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     with atomic_path(Path(path)) as temporary:
         if temporary.suffix.lower() == ".nrrd":

@@ -40,7 +40,7 @@ def publish(result: TrainingResult, workspace: Workspace) -> Generation:
         workspace: where generations are kept.
 
     Raises:
-        InputError: the folder cannot be written to, or the disk is full.
+        StorageError: the folder cannot be written to, or the disk is full.
     """
     now = datetime.now(UTC)
     name = generation_id(f"{now:%Y%m%dT%H%M%S}", result.key)

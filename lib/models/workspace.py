@@ -116,7 +116,8 @@ class Workspace:
             Fold of each of these patients.
 
         Raises:
-            InputError: fewer patients than folds, or the file of the folds is damaged or cannot be written.
+            InputError: fewer patients than folds, or the file of the folds is damaged.
+            StorageError: the file cannot be written.
         """
         previous = self.read_folds(fold_count)
         folds = assign_folds(patients, fold_count=fold_count, previous=previous, seed=seed)

@@ -162,7 +162,8 @@ def write_phantoms(
         tilt: see `make_phantom`.
 
     Raises:
-        InputError: the folder cannot be written to, or an orientation is none.
+        InputError: an orientation is none.
+        StorageError: the folder cannot be written to.
     """
     written = []
     for index in range(count):

@@ -38,7 +38,7 @@ class CheckpointStore:
         """Keep the network's weights; equal weights give equal files.
 
         Raises:
-            InputError: the folder cannot be written to, or the disk is full.
+            StorageError: the folder cannot be written to, or the disk is full.
         """
         # Given a path, torch writes its name into the file, and hides what went wrong when the disk is full.
         buffer = io.BytesIO()

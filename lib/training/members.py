@@ -40,7 +40,7 @@ def train_members(
         Optimiser steps of the run so far.
 
     Raises:
-        InputError: a checkpoint cannot be written.
+        StorageError: a checkpoint cannot be written.
         FloatingPointError: a training diverged.
     """
     missing = list({job.key: job for job in jobs if not store.has(job.key)}.values())
@@ -74,7 +74,8 @@ def train_member(job: MemberJob, store: CheckpointStore, *, device: torch.device
         File of the member's weights.
 
     Raises:
-        InputError: a checkpoint cannot be written, or one that is there is damaged.
+        StorageError: a checkpoint cannot be written.
+        InputError: one that is there is damaged.
         FloatingPointError: the training diverged.
     """
     left = _keys_left(job, store)

@@ -100,7 +100,8 @@ def predict_file(
         class, generation, and the seconds from the scan's file to the prediction.
 
     Raises:
-        InputError: the scan or its mask cannot be used, or the folder cannot be written to.
+        InputError: the scan or its mask cannot be used.
+        StorageError: the folder cannot be written to.
     """
     start = time.monotonic()
     scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)

@@ -119,7 +119,7 @@ def make_demo_data(folder: Path) -> DemoData:
     """Make 40 phantoms, 16 of them labelled; what is there already is kept.
 
     Raises:
-        InputError: the folder cannot be written to.
+        StorageError: the folder cannot be written to.
     """
     phantoms = folder / "phantoms"
     write_phantoms(phantoms, LABELLED + UNLABELLED, seed=SEED)

@@ -111,7 +111,8 @@ def local_orthanc(folder: Path, files: OrthancFiles) -> Iterator[str]:
         Its DICOMweb URL.
 
     Raises:
-        InputError: it does not start, or the folder cannot be written to.
+        InputError: it does not start.
+        StorageError: the folder cannot be written to.
     """
     running = running_orthanc(folder)
     if running is not None:

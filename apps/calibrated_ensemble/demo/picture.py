@@ -43,7 +43,7 @@ def draw_picture(path: Path, rows: Sequence[Panels]) -> None:
     radiologists do, with the voxels' true proportions.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     columns = 3 if any(row.posterior is not None for row in rows) else 2
     figure = Figure(figsize=(4.2 * columns, 4.4 * len(rows)), layout="constrained")

@@ -23,7 +23,7 @@ def write_results(output: Path, evaluation: Evaluation) -> None:
         evaluation: what is written.
 
     Raises:
-        InputError: a file cannot be written.
+        StorageError: a file cannot be written.
     """
     figures = _draw(output, evaluation)
     write_text(output / "metrics.json", json.dumps(evaluation.metrics, indent=1, allow_nan=False) + "\n")

@@ -103,7 +103,7 @@ def write_report(path: Path, metrics: Mapping[str, Any], figures: Mapping[str, P
         figures: PNG files by the names that the template knows.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     environment = Environment(
         loader=PackageLoader("apps.calibrated_ensemble", "reports"),

@@ -33,7 +33,7 @@ def draw_calibration_curves(path: Path, heatmaps: Mapping[str, Mapping[str, Any]
         classes: names of the classes.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     drawn, panels = _panels(len(heatmaps) * len(classes))
     names = [(label, name) for label in classes for name in heatmaps]
@@ -60,7 +60,7 @@ def draw_estimates(
         classes: names of the classes.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     drawn, panels = _panels(len(estimated) * len(classes))
     names = [(number, name) for number in range(len(classes)) for name in estimated]
@@ -80,7 +80,7 @@ def draw_heatmaps(path: Path, scans: Mapping[str, ShownSlice]) -> None:
         scans: at least one, by title.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     rows = _distinct(list(scans.values()))
     figure = Figure(figsize=(_SIDE * len(scans), _SIDE * (1 + len(rows))), layout="constrained")
