@@ -59,7 +59,7 @@ def test_its_scores_are_ranked_as_they_are(unpacked: Path, capsys: pytest.Captur
     ranked = told(capsys, "rank", "--studies", str(unpacked / "studies"))
     assert ranked["generation"] == GENERATION
     # To the last digit, so that nothing was scored again.
-    assert [(line["scan"], line["estimated_dsc"]) for line in ranked["ranking"]] == [
+    assert [(line["scan"], line["estimated_dsc"]["lesion"]) for line in ranked["ranking"]] == [
         ("phantom_003", 0.46014882274226687),
         ("phantom_005", 0.48207263091367275),
         ("phantom_006", 0.5953578084841595),
