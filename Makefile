@@ -65,7 +65,7 @@ lint: $(READY) viewer-lint
 
 test: lint services
 	$(NPM) test --silent
-	.venv/bin/python -m pytest -n 2 --dist loadfile
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 pytest: $(READY)
 	.venv/bin/python -m pytest $(ARGS)

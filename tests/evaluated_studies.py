@@ -10,6 +10,7 @@ import pytest
 from apps.calibrated_ensemble.command_line import run
 from lib.evaluation.compared_heatmaps import Comparison, compare_workspace
 from lib.models.workspace import Workspace
+from tests.made_once import made_once
 from tests.tiny_studies import TinyStudies, train_tiny_studies
 
 
@@ -42,11 +43,14 @@ class Judged:
 
 @pytest.fixture(scope="session")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    root = tmp_path_factory.mktemp("judged")
-    studies = train_tiny_studies(root)
+    return made_once(tmp_path_factory, "judged", _judge)
+
+
+def _judge(folder: Path) -> Judged:
+    studies = train_tiny_studies(folder)
     train = ["train", "--studies", str(studies.folder), "--task", str(studies.task), "--device", "cpu"]
     assert run([*train, "--method", "dropout"]) == 0
-    judged = Judged(studies, root / "evaluation")
+    judged = Judged(studies, folder / "evaluation")
     assert run(judged.arguments(judged.output)) == 0
     return judged
 

@@ -1,14 +1,17 @@
 """Phantoms with a model that is trained in seconds, for tests of what surrounds the training."""
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from apps.calibrated_ensemble.command_line import run
 from lib.datasets.make_studies import prepare_studies
 from lib.simulation.phantoms import PhantomFiles, write_phantoms
+from tests.made_once import made_once
 
 TASK = """\
 name: tiny
@@ -56,6 +59,22 @@ def make_tiny_studies(root: Path) -> TinyStudies:
     task = root / "tiny.yaml"
     task.write_text(TASK)
     return TinyStudies(root / "studies", task, phantoms, prepared.labels)
+
+
+def copy_trained_studies(factory: pytest.TempPathFactory, root: Path) -> TinyStudies:
+    """Give studies that one worker trained on for all, copied into a folder that may be written into."""
+    made = made_once(factory, "tiny_studies", train_tiny_studies)
+    source = made.task.parent
+    shutil.copytree(source, root, dirs_exist_ok=True)
+
+    def moved(path: Path) -> Path:
+        return root / path.relative_to(source)
+
+    phantoms = [
+        PhantomFiles(files.name, *map(moved, (files.scan, files.label, files.region, files.posterior)))
+        for files in made.phantoms
+    ]
+    return replace(made, folder=moved(made.folder), task=moved(made.task), phantoms=phantoms)
 
 
 def train_tiny_studies(root: Path) -> TinyStudies:

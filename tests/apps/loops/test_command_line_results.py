@@ -14,12 +14,12 @@ from apps.calibrated_ensemble.command_line import run
 from lib.dicom.series_writer import series_datasets
 from lib.images.files import read_scan
 from lib.quality.estimated_dsc import estimated_dsc
-from tests.tiny_studies import TinyStudies, train_tiny_studies
+from tests.tiny_studies import TinyStudies, copy_trained_studies
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TinyStudies:
-    return train_tiny_studies(tmp_path_factory.mktemp("trained"))
+    return copy_trained_studies(tmp_path_factory, tmp_path_factory.mktemp("trained"))
 
 
 def run_json(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict:

@@ -19,7 +19,7 @@ import SimpleITK as sitk  # noqa: N813
 from monailabel.client.client import MONAILabelClientException
 
 from tests.apps.servers.running_server import RunningServer, wait_for
-from tests.tiny_studies import TinyStudies, train_tiny_studies
+from tests.tiny_studies import TinyStudies, copy_trained_studies
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "slicer.md"
 VALUE = 3
@@ -83,7 +83,7 @@ class SlicerModule:
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> TinyStudies:
-    return train_tiny_studies(tmp_path_factory.mktemp("slicer"))
+    return copy_trained_studies(tmp_path_factory, tmp_path_factory.mktemp("slicer"))
 
 
 @pytest.fixture(scope="module")

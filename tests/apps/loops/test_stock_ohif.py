@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tests.apps.servers.running_server import RunningServer
-from tests.tiny_studies import TinyStudies, train_tiny_studies
+from tests.tiny_studies import TinyStudies, copy_trained_studies
 
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> TinyStudies:
-    return train_tiny_studies(tmp_path_factory.mktemp("ohif"))
+    return copy_trained_studies(tmp_path_factory, tmp_path_factory.mktemp("ohif"))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,6 @@ from pydicom import Dataset
 from tests.apps.servers.running_orthanc import RunningOrthanc
 from tests.apps.servers.running_server import RunningServer, wait_for
 from tests.apps.viewer.phantom_series import GEOMETRIES, phantom_series
-from tests.apps.viewer.trained_workspace import train_workspace
 
 FIRST_UNLABELLED = 10
 
@@ -43,12 +43,18 @@ class StoredSeries:
 class AnnotationSite:
     """Starts everything; `stop` must be called at the end.
 
+    Args:
+        folder: for everything.
+        trained: a workspace, which is copied.
+        task: its task file.
+
     Attributes:
         by_geometry: one series for each of `GEOMETRIES`; a test that labels one makes its own instead.
     """
 
-    def __init__(self, folder: Path):
-        workspace, task = train_workspace(folder)
+    def __init__(self, folder: Path, *, trained: Path, task: Path):
+        workspace = folder / "workspace"
+        shutil.copytree(trained, workspace)
         self._folder = folder
         self._conf = {"task": str(task), "workspace": str(workspace), "device": "cpu", "pacs_refresh_seconds": "1"}
         self._numbers = itertools.count(FIRST_UNLABELLED)

@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_play
 from apps.calibrated_ensemble.ohif.files import ViewerFiles
 from tests.apps.viewer.annotation_site import AnnotationSite
 from tests.apps.viewer.annotator_page import AnnotatorPage
+from tests.apps.viewer.trained_workspace import train_workspace
+from tests.made_once import made_once
 
 CHROMIUM = shutil.which("chromium")
 # Rendered by the processor: larger windows are slow.
@@ -39,7 +41,8 @@ def chromium() -> Iterator[Browser]:
 def started_site(
     chromium: Browser, viewer: ViewerFiles, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AnnotationSite]:
-    site = AnnotationSite(tmp_path_factory.mktemp("site"))
+    trained, task = made_once(tmp_path_factory, "organ_and_lesion", train_workspace)
+    site = AnnotationSite(tmp_path_factory.mktemp("site"), trained=trained, task=task)
     yield site
     site.stop()
 
