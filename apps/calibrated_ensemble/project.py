@@ -1,6 +1,7 @@
 """What every door works on: a task, a workspace, its database, and where networks run."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,18 +24,18 @@ class Project:
         settings: the app's.
         task: what is segmented.
         workspace: where generations, members and refused labels are.
-        engine: database of scans, scores and leases.
+        database: path or URL of the database of scans, scores and leases.
     """
 
     studies: str
     settings: AppSettings
     task: Task
     workspace: Workspace
-    engine: Engine
+    database: str | Path
 
     @classmethod
     def open(cls, settings: AppSettings, studies: str, *, task: Task | None = None) -> Self:
-        """Open the workspace, whose folder is made when it is missing, and its database.
+        """Open the workspace, whose folder is made when it is missing; the database is opened when it is first asked.
 
         Args:
             settings: the app's.
@@ -42,14 +43,23 @@ class Project:
             task: takes the place of the one that the settings name.
 
         Raises:
-            InputError: no such task, a wrong setting in its file, or no URL of a database.
+            InputError: no such task, or a wrong setting in its file.
             StorageError: the workspace cannot be made.
-            DatabaseError: the database cannot be used.
         """
         task = task or task_by_name_or_path(settings.task, preset=settings.preset)
         workspace = open_workspace(settings, studies)
-        engine = open_database(settings.database_url or workspace.database_path)
-        return cls(studies=studies, settings=settings, task=task, workspace=workspace, engine=engine)
+        database = settings.database_url or workspace.database_path
+        return cls(studies=studies, settings=settings, task=task, workspace=workspace, database=database)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Database of scans, scores and leases.
+
+        Raises:
+            InputError: no URL of a database.
+            DatabaseError: the database cannot be used.
+        """
+        return open_database(self.database)
 
     @property
     def device(self) -> str:
@@ -68,7 +78,8 @@ class Project:
 
     def close(self) -> None:
         """Close the connections to the database."""
-        self.engine.dispose()
+        if "engine" in vars(self):
+            self.engine.dispose()
 
     def __enter__(self) -> Self:
         return self

@@ -123,8 +123,13 @@ def _image_entries(folder: Path) -> list[os.DirEntry[str]]:
         return [
             entry
             for entry in entries
-            if not entry.name.startswith(".") and entry.name.lower().endswith(SUFFIXES) and not entry.is_dir()
+            if not entry.name.startswith(".") and entry.name.lower().endswith(SUFFIXES) and not _is_folder(entry)
         ]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # A link in a circle, or through a file, leads to none; the entry itself would raise.
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
 def _written(path: Path) -> tuple[int, str]:

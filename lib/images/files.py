@@ -119,7 +119,11 @@ def _read(path: Path | str) -> Volume:
 
 
 def _decode_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    image = nib.load(path)
+    suffix = path.name.removeprefix(scan_name(path))
+    # Of a suffix in mixed case, nibabel would look for a file in lower case.
+    is_of_one_case = suffix in (suffix.lower(), suffix.upper())
+    holder = nib.FileHolder(filename=str(path))
+    image = nib.load(path) if is_of_one_case else nib.Nifti1Image.from_file_map({"image": holder})
     return np.asanyarray(image.dataobj), _nifti_affine(image)
 
 

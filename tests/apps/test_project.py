@@ -14,10 +14,11 @@ def test_it_opens_the_task_the_workspace_and_the_database_of_the_settings(tmp_pa
     with Project.open(settings, str(tmp_path)) as project:
         assert (project.task.name, project.task.preset) == ("glioma", "small")
         assert project.workspace.root == tmp_path / ".calibrated_ensemble"
-        assert project.workspace.database_path.is_file()
+        assert not project.workspace.database_path.exists(), "it is opened when it is first asked"
         assert (project.device, project.lease_seconds) == ("cpu", 90.0)
         assert project.refused_labels.parent == project.workspace.root
         synchronise_scans(project.engine, ["a"], [])
+        assert project.workspace.database_path.is_file()
 
 
 def test_the_task_of_a_model_takes_the_place_of_that_of_the_settings(tmp_path: Path) -> None:
@@ -28,6 +29,7 @@ def test_the_task_of_a_model_takes_the_place_of_that_of_the_settings(tmp_path: P
 
 def test_a_database_of_its_own_is_used(tmp_path: Path) -> None:
     with open_project(tmp_path, database_url=f"sqlite:///{tmp_path}/elsewhere.sqlite") as project:
+        synchronise_scans(project.engine, ["a"], [])
         assert (tmp_path / "elsewhere.sqlite").is_file()
         assert not project.workspace.database_path.exists()
 
@@ -40,5 +42,5 @@ def test_what_cannot_be_opened_is_told_by_whose_fault_it_is(tmp_path: Path) -> N
         open_project(tmp_path / "file")
     (tmp_path / "workspace").mkdir()
     (tmp_path / "workspace" / "database.sqlite").write_text("no database at all, but a text of some length" * 99)
-    with pytest.raises(DatabaseError, match="not a database"):
-        open_project(tmp_path)
+    with open_project(tmp_path) as project, pytest.raises(DatabaseError, match="not a database"):
+        _ = project.engine

@@ -11,10 +11,11 @@ from apps.calibrated_ensemble.commands.context import CommandContext
 from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
+from lib.datasets.image_names import find_image
 from lib.dicom.parametric_map import parametric_map
 from lib.dicom.series import files_of, read_headers, read_series
 from lib.errors import InputError
-from lib.images.files import SUFFIXES, read_scan, scan_name, write_volume
+from lib.images.files import read_scan, scan_name, write_volume
 from lib.images.region import read_region
 from lib.images.volume import Volume
 from lib.models.ensemble import Ensemble
@@ -138,7 +139,7 @@ def _region_of(image: Path, region: Path | None) -> Path | None:
     if region is None or not region.is_dir():
         return region
     name = scan_name(image)
-    for suffix in SUFFIXES:
-        if (region / f"{name}{suffix}").is_file():
-            return region / f"{name}{suffix}"
-    raise InputError(f"{region}: holds no mask of {name}; name it {name}.nii.gz")
+    mask = find_image(region, name)
+    if mask is None:
+        raise InputError(f"{region}: holds no mask of {name}; name it {name}.nii.gz")
+    return mask

@@ -13,6 +13,7 @@ import pytest
 from apps.calibrated_ensemble.command_line import run
 from lib.dicom.series_writer import series_datasets
 from lib.images.files import read_scan
+from lib.models.workspace import Workspace
 from lib.quality.estimated_dsc import estimated_dsc
 from tests.tiny_studies import TinyStudies, copy_trained_studies
 
@@ -210,6 +211,8 @@ def test_nothing_is_predicted_outside_the_region(
     assert whole[inside == 0].max() > 0
     np.testing.assert_array_equal(masked, whole * inside)
     np.testing.assert_array_equal(heatmap("folder", ["--region", str(region.parent)]), masked)
+    region.rename(region.with_name(region.name.replace(".nii.gz", ".NII.GZ")))
+    np.testing.assert_array_equal(heatmap("capitals", ["--region", str(region.parent)]), masked)
 
 
 def test_a_region_without_a_mask_of_the_scan_is_told(
@@ -275,3 +278,14 @@ def test_heatmaps_as_dicom_need_dicom(trained: TinyStudies, tmp_path: Path, caps
     assert run(["predict", scan, "--output", str(output), "--studies", str(trained.folder), "--dicom"]) == 2
     assert "is no folder; give folders of one DICOM series each" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_a_database_that_cannot_be_used_costs_the_scores_and_not_the_training(
+    trained: TinyStudies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / "database.sqlite").write_text("no database at all, but a text of some length" * 99)
+    assert run([*train_arguments(trained), "--workspace", str(workspace)]) == 1
+    assert "not a database" in capsys.readouterr().err
+    assert Workspace(workspace).generation().metrics["scans"] == 4

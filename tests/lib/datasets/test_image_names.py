@@ -79,3 +79,13 @@ def test_a_data_set_without_images_is_refused(tmp_path: Path, folder: str, messa
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=message):
         files_by_name(tmp_path / folder)
+
+
+def test_a_link_that_leads_nowhere_hides_no_other_scan(tmp_path: Path) -> None:
+    fill(tmp_path, "a.nii.gz", "plain.txt")
+    (tmp_path / "circle.nii.gz").symlink_to("circle.nii.gz")
+    (tmp_path / "through.nii.gz").symlink_to(tmp_path / "plain.txt" / "x.nii.gz")
+    images = name_images(tmp_path)
+    assert list(images.files) == ["a"]
+    assert sorted(path.name for path in images.ignored) == ["circle.nii.gz", "through.nii.gz"]
+    assert find_image(tmp_path, "circle") is None

@@ -32,6 +32,15 @@ def _refusal(path: Path, **label: object) -> str:
     return message
 
 
+@pytest.mark.parametrize("suffix", [".NII", ".NII.GZ", ".Nii", ".Nii.gz", ".nii.Gz"])
+def test_a_suffix_of_any_case_is_read_and_not_another_file_of_lower_case(tmp_path: Path, suffix: str) -> None:
+    wanted = _grey()
+    _nifti(tmp_path / f"a{suffix.lower()}", wanted).rename(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(read_scan(tmp_path / f"a{suffix}").array, wanted)
+    _nifti(tmp_path / f"a{suffix.lower()}", wanted + 1)
+    np.testing.assert_array_equal(read_scan(tmp_path / f"a{suffix}").array, wanted)
+
+
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_a_nifti_scan_is_read_as_nibabel_reads_it(tmp_path: Path, suffix: str) -> None:
     path = _nifti(tmp_path / f"scan{suffix}", (_grey() * 10).astype(np.int16))
