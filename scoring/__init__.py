@@ -1,1 +1,1 @@
-"""Which scan next: estimated DSC, ranking, leases and the review of submitted labels."""
+"""Which scan next, and for whom: scores, priorities, leases, and checks of submitted labels."""

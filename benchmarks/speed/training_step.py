@@ -1,6 +1,6 @@
 """One optimiser step of a preset at its full patch: channels last against the default memory format.
 
-    python benchmarks/training_step.py
+    python -m benchmarks.speed.training_step
 
 Two copies of one network, with the same weights, take turns on the same made-up batch, so that
 whatever else the machine does slows both down. Their first losses must agree: the memory format

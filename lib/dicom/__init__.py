@@ -1,4 +1,4 @@
-"""DICOM in and out: series of scans, segmentations and parametric maps on their grid."""
+"""DICOM: series of scans in, segmentations in and out, parametric maps out."""
 
 import lazy_loader as lazy
 

@@ -12,7 +12,7 @@ class OneDnnConv3d(nn.Conv3d):
     """A convolution that always runs in oneDNN.
 
     For one window with few filters PyTorch takes its own convolution instead, which is six times
-    as slow (benchmarks/heatmap_speed.py).
+    as slow (benchmarks/speed/heatmap.py).
     """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:

@@ -33,5 +33,5 @@ def build_network(settings: NetworkSettings, *, class_count: int, spacing: Seque
     )
     if settings.dropout > 0:
         add_dropout(network, settings.dropout)
-    # Channels last trains faster with few filters on CPU (benchmarks/training_step.py).
+    # Channels last trains faster with few filters on CPU (benchmarks/speed/training_step.py).
     return network.to(memory_format=torch.channels_last_3d)

@@ -25,9 +25,7 @@ def read_task(path: Path | str, *, preset: str | None = None) -> Task:
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give a task file or the name of a task"
-        ) from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give the path of a task file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(data, dict):

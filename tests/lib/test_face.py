@@ -134,7 +134,9 @@ def test_the_notebook_of_the_readme_runs(copied: Trained, balls: tuple[LabelledS
         shutil.copy(scan.image, home / "imagesTs")
         shutil.copy(scan.label, home / "labelsTs")
     shutil.copy(balls[0].image, home / "scan.nii.gz")
-    (home / "hippocampus.yaml").write_text(yaml.safe_dump(copied.task.model_dump(mode="json")))
+    tasks = home / "apps" / "calibrated_ensemble" / "tasks"
+    tasks.mkdir(parents=True)
+    (tasks / "hippocampus.yaml").write_text(yaml.safe_dump(copied.task.model_dump(mode="json")))
     copied.workspace.root.rename(home / "work")
     ask = "\nassert prediction.heatmap.shape == (1, 20, 18, 14)\nassert len(unseen) == 2"
     loaded_after(code + ask, home)

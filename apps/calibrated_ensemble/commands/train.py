@@ -25,6 +25,7 @@ def run_train(options: CommandOptions, *, method: Method, as_json: bool) -> None
     context = CommandContext.of_options(options)
     show_warnings()
     task = context.task_settings()
+    messages.print(f"Task {task.name}, preset {task.preset}", highlight=False)
     with context.opened(task) as (project, scans), TerminalProgress(messages) as progress:
         trained = train(project, scans, kind=KINDS[method], progress=progress)
     figures = training_figures(trained)
