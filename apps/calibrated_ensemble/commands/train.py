@@ -25,7 +25,6 @@ def run_train(options: CommandOptions, *, method: Method, as_json: bool) -> None
     context = CommandContext.of_options(options)
     show_warnings()
     task = context.task_settings()
-    messages.print(f"Task {task.name}, preset {task.preset}", highlight=False)
     with context.opened(task) as (project, scans), TerminalProgress(messages) as progress:
         trained = train(project, scans, kind=KINDS[method], progress=progress)
     figures = training_figures(trained)
@@ -33,7 +32,8 @@ def run_train(options: CommandOptions, *, method: Method, as_json: bool) -> None
         print_json(figures)
         return
     messages.print(
-        f"Generation {figures['generation']} from {figures['scans']} scans in {figures['seconds']:.0f} s.",
+        f"Generation {figures['generation']} of the task {task.name} (preset {task.preset}) "
+        f"from {figures['scans']} scans in {figures['seconds']:.0f} s.",
         highlight=False,
     )
     if trained.scoring is None:
