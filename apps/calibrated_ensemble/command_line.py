@@ -97,6 +97,53 @@ def train(
 
 
 @app.command()
+def retrain(
+    studies: _Studies,
+    workspace: _Workspace = None,
+    task: _Task = None,
+    preset: _Preset = None,
+    device: _Device = None,
+    min_new_labels: Annotated[
+        int, typer.Option(min=1, help="Train when so many labels are new or changed since the current generation.")
+    ] = 1,
+    max_age: Annotated[
+        float | None,
+        typer.Option(min=0, help="Days after which one changed, new or removed label is enough."),
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so long; the next night goes on where this one was.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Train whatever is new.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and why; change nothing.")] = False,
+    dice_tolerance: Annotated[
+        float, typer.Option(min=0, max=1, help="By how much the cross-validated DSC may fall by chance.")
+    ] = 0.01,
+    calibration_tolerance: Annotated[
+        float, typer.Option(min=0, max=1, help="By how much the calibration error may grow by chance.")
+    ] = 0.02,
+    webhook: Annotated[
+        str | None,
+        typer.Option(help="URL that the summary is posted to.", envvar="CALIBRATED_ENSEMBLE_WEBHOOK"),
+    ] = None,
+    as_json: _Json = False,
+) -> int:
+    """Train if there is something to learn, publish what is no worse, score; for cron and timers."""
+    from apps.calibrated_ensemble.commands.retrain import run_retrain
+    from apps.calibrated_ensemble.retraining.options import RetrainingOptions
+    from lib.publication.gate import GateTolerance
+
+    options = RetrainingOptions(
+        min_new_labels=min_new_labels,
+        max_age_days=max_age,
+        force=force,
+        max_hours=max_hours,
+        tolerance=GateTolerance(dice=dice_tolerance, calibration_error=calibration_tolerance),
+        webhook=webhook,
+    )
+    return run_retrain(_options(studies, workspace, task, preset, device), options, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
 def predict(
     images: Annotated[
         list[Path],

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lib.calibration.member_outputs import MemberOutputs, RequiredOutputs
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
+from lib.calibration.statistics.probability_counts import ReliabilityCounts
 
 
 class Calibration(BaseModel):
@@ -33,6 +34,17 @@ class Calibration(BaseModel):
         Raises:
             ValueError: the outputs lack something that is required.
         """
+
+    def reliability(self, statistics: OutOfFoldStatistics) -> tuple[ReliabilityCounts, ...] | None:  # noqa: ARG002
+        """What one fold's heatmap promises and what the labels say, counted without predicting again.
+
+        Args:
+            statistics: of any scans, for C classes and K loss weights.
+
+        Returns:
+            Counts for each class over the voxels where the heatmap is above 0; None where the statistics do not tell.
+        """
+        return None
 
 
 class Calibrator(BaseModel):

@@ -7,6 +7,8 @@ import numpy as np
 
 from lib.calibration.base import Calibration
 from lib.calibration.member_outputs import MemberOutputs
+from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
+from lib.calibration.statistics.probability_counts import ReliabilityCounts, count_groups
 from lib.calibration.statistics.thresholds import FAINTEST
 
 
@@ -22,6 +24,19 @@ class SoftmaxCurves(Calibration):
     def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
         """Probabilities from the softmax of one scan, see `map_softmax`."""
         return map_softmax(outputs.softmax, self.curves)
+
+    def reliability(self, statistics: OutOfFoldStatistics) -> tuple[ReliabilityCounts, ...]:
+        """Counts from the softmax at w^DSC, a bin of which has one probability."""
+        return tuple(map(_on_curve, self.curves, statistics.softmax))
+
+
+def _on_curve(curve: Callable[[np.ndarray], np.ndarray] | None, counts: ReliabilityCounts) -> ReliabilityCounts:
+    filled = np.flatnonzero(counts.voxels)
+    if curve is None or not filled.size:
+        return ReliabilityCounts.zeros()
+    voxels = counts.voxels[filled]
+    probability = np.clip(curve(counts.heat[filled] / voxels), 0.0, 1.0)
+    return count_groups(probability, voxels, counts.foreground[filled])
 
 
 def map_softmax(softmax: np.ndarray, curves: Sequence[Callable[[np.ndarray], np.ndarray] | None]) -> np.ndarray:

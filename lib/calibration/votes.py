@@ -10,6 +10,7 @@ from lib.calibration.least_squares import fit_shares
 from lib.calibration.member_outputs import MemberOutputs, RequiredOutputs
 from lib.calibration.settings import FoldAggregation, Solver
 from lib.calibration.statistics.out_of_fold import OutOfFoldStatistics
+from lib.calibration.statistics.probability_counts import ReliabilityCounts, count_groups
 from lib.calibration.statistics.vote_patterns import MAX_MEMBERS, PatternCounts, vote_codes
 
 
@@ -38,6 +39,12 @@ class WeightedVotes(Calibration):
                 raise ValueError("the outputs lack joint segmentations; run the members for this calibration")
             votes = outputs.joint_segmentations[None]
         return combine_votes(votes, np.array(self.coefficients))
+
+    def reliability(self, statistics: OutOfFoldStatistics) -> tuple[ReliabilityCounts, ...]:
+        """Counts from the vote patterns, each of which has one probability."""
+        patterns = statistics.patterns
+        tables = _probability_of_each_pattern(np.array(self.coefficients))
+        return tuple(map(count_groups, tables, patterns.voxels, patterns.foreground))
 
 
 class Votes(Calibrator):

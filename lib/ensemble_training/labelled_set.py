@@ -13,6 +13,7 @@ from lib.preprocessing.fingerprint import Fingerprint, ScanFingerprint, fingerpr
 from lib.preprocessing.plan import Plan, make_plan
 from lib.preprocessing.prepared_scans import PreparedScan, prepare_scan, remove_unused_scans
 from lib.progress import Progress
+from lib.storage.digest import digest_file
 from lib.task.task import Task
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class LabelledSet:
         typical_volumes: mean volume of each class in mm3, over the scans that hold it.
         scans: those that can be used.
         fold_of_patient: fold in which each patient's scans are held out.
+        label_digests: digest of the label file of each of these scans, by its name.
         left_out: name of a scan that cannot be used to the reason.
     """
 
@@ -34,6 +36,7 @@ class LabelledSet:
     typical_volumes: tuple[float, ...]
     scans: tuple[PreparedScan, ...]
     fold_of_patient: Mapping[str, int]
+    label_digests: Mapping[str, str]
     left_out: Mapping[str, str]
 
 
@@ -60,6 +63,7 @@ def prepare_labelled_set(
         )
     left_out: dict[str, str] = {}
     digests: dict[LabelledScan, str] = {}
+    label_digests: dict[str, str] = {}
     fingerprints: list[ScanFingerprint] = []
     for number, scan in enumerate(scans, 1):
         try:
@@ -74,6 +78,7 @@ def prepare_labelled_set(
             inside = inside_region(label.array, None if region is None else region.array)
             fingerprints.append(fingerprint_scan(image, Volume(inside, label.affine), task))
             digests[scan] = digest
+            label_digests[scan.name] = digest_file(scan.label)
         progress("reading", number, 2 * len(scans))
     if not digests:
         raise InputError(
@@ -99,7 +104,8 @@ def prepare_labelled_set(
     if len(set(folds.values())) < task.fold_count:
         raise InputError(f"labels: changed while they were read ({next(iter(left_out.values()))}); train again")
     remove_unused_scans(workspace.prepared_scans, prepared)
-    return LabelledSet(plan, fingerprint.typical_volumes, tuple(prepared), folds, left_out)
+    label_digests = {scan.name: label_digests[scan.name] for scan in prepared}
+    return LabelledSet(plan, fingerprint.typical_volumes, tuple(prepared), folds, label_digests, left_out)
 
 
 def _changed(scan: LabelledScan, digest: str) -> bool:

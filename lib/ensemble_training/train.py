@@ -1,6 +1,7 @@
 """From labelled scans to a published generation."""
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from os import PathLike
 
 from lib.datasets.scans import LabelledScan
@@ -8,7 +9,7 @@ from lib.ensemble_training.generation_keys import generation_keys
 from lib.ensemble_training.labelled_set import prepare_labelled_set
 from lib.ensemble_training.published import find_published
 from lib.ensemble_training.training_run import train
-from lib.errors import InputError
+from lib.errors import DamagedGenerationError, InputError, NotTrainedError
 from lib.executors.executor import Executor
 from lib.executors.local import InProcess
 from lib.models.generation import Generation
@@ -18,8 +19,14 @@ from lib.models.publishing import publish
 from lib.models.workspace import Workspace
 from lib.networks.devices import choose_device
 from lib.progress import Progress, silent
+from lib.publication.held_back import HeldBackBy, hold_back, read_held_back, release
 from lib.task.task import Task
 from lib.training.checkpoints import CheckpointStore
+
+logger = logging.getLogger(__name__)
+
+Gate = Callable[[Generation, Generation | None], Sequence[str]]
+"""Reasons why the first generation must not take the place of the second, which is None before the first."""
 
 
 def train_ensemble(
@@ -32,6 +39,7 @@ def train_ensemble(
     executor: Executor | None = None,
     device: str = "auto",
     progress: Progress = silent,
+    gate: Gate | None = None,
 ) -> Generation | None:
     """Train the members that are missing; calibrate and publish when all are there.
 
@@ -48,9 +56,11 @@ def train_ensemble(
         executor: where members are trained; in this process when None.
         device: see `lib.networks.devices.choose_device`.
         progress: stages "reading", "training" (optimiser steps) and "cross-validation" (scans).
+        gate: says why a generation must not be served; None serves it. What is held back stays as it is, and is not
+            served by a later call with a gate either (`lib.publication.held_back`).
 
     Returns:
-        The published generation, now current unless it is a baseline; None while members of other
+        The published generation, now current unless it is a baseline or held back; None while members of other
         offsets are missing.
 
     Raises:
@@ -86,6 +96,30 @@ def train_ensemble(
             store = CheckpointStore(workspace.members)
             store.mark_used(path for paths in result.members for path in paths)
             store.remove_unused()
-        if not kind.is_baseline and workspace.current() != published.id:
+        if not kind.is_baseline and workspace.current() != published.id and _may_be_served(published, workspace, gate):
             workspace.make_current(published)
         return published
+
+
+def _may_be_served(generation: Generation, workspace: Workspace, gate: Gate | None) -> bool:
+    if gate is None:
+        release(generation)
+        return True
+    if read_held_back(generation) is None:
+        served = _served(workspace)
+        reasons = gate(generation, served)
+        if not reasons:
+            return True
+        hold_back(generation, HeldBackBy.GATE, tuple(reasons))
+    return False
+
+
+def _served(workspace: Workspace) -> Generation | None:
+    """The current generation; None where there is none, and where it is damaged, so that another may follow it."""
+    try:
+        return workspace.generation()
+    except NotTrainedError:
+        return None
+    except DamagedGenerationError as error:
+        logger.warning("Not compared with what is served: %s", error)
+        return None

@@ -101,5 +101,6 @@ def train(
         typical_volumes=labelled.typical_volumes,
         metrics=metrics,
         members=[[store.path(job.key) for job in jobs] for jobs in members],
+        label_digests=labelled.label_digests,
         evaluations={evaluation.name: evaluation.file for evaluation in evaluations},
     )

@@ -16,6 +16,7 @@ from lib.errors import DamagedGenerationError
 from lib.models.generation_folder import (
     CALIBRATION,
     FOLDS,
+    LABELS,
     METRICS,
     PLAN,
     STATISTICS,
@@ -81,6 +82,27 @@ class Generation:
         """
         return read_statistics(self.path / STATISTICS)
 
+    @property
+    def label_digests(self) -> Mapping[str, str] | None:
+        """Digest of each label that it was trained on, by the scan's name; None where an old program published it.
+
+        Raises:
+            DamagedGenerationError: the file is unreadable.
+        """
+        path = self.path / LABELS
+        return dict(read_json(path)) if path.exists() else None
+
+    def statistics_of(self, scan: str) -> OutOfFoldStatistics:
+        """One labelled scan's part of `statistics`.
+
+        Args:
+            scan: name of a scan that it was trained on.
+
+        Raises:
+            DamagedGenerationError: the scan's file is missing or unreadable.
+        """
+        return read_statistics(self.path / evaluation_name(scan))
+
     def statistics_without(self, scan: str) -> OutOfFoldStatistics:
         """What calibrations are fitted to, without one scan, so that they can be judged by it.
 
@@ -90,8 +112,8 @@ class Generation:
         Raises:
             DamagedGenerationError: the scan's file is unreadable.
         """
-        path = self.path / evaluation_name(scan)
-        return self.statistics - read_statistics(path) if path.exists() else self.statistics
+        is_part = (self.path / evaluation_name(scan)).exists()
+        return self.statistics - self.statistics_of(scan) if is_part else self.statistics
 
     def load_member(self, fold: int, offset_index: int) -> dict[str, torch.Tensor]:
         """Weights of one member.

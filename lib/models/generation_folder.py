@@ -19,6 +19,7 @@ CALIBRATION = "calibration.json"
 FOLDS = "folds.json"
 METRICS = "metrics.json"
 STATISTICS = "statistics.npz"
+LABELS = "labels.json"
 MEMBERS = "members"
 EVALUATIONS = "out_of_fold"
 

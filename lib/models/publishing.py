@@ -11,6 +11,7 @@ from lib.models.generation_folder import (
     CALIBRATION,
     EVALUATIONS,
     FOLDS,
+    LABELS,
     MANIFEST,
     MEMBERS,
     METRICS,
@@ -66,6 +67,7 @@ def publish(result: TrainingResult, workspace: Workspace) -> Generation:
         )
         write_json(temporary / FOLDS, dict(result.fold_of_patient))
         write_json(temporary / METRICS, dict(result.metrics))
+        write_json(temporary / LABELS, dict(result.label_digests))
         (temporary / STATISTICS).write_bytes(pack_arrays(result.statistics.to_arrays()))
         published = sorted(path for path in temporary.rglob("*") if path.is_file())
         manifest = {

@@ -29,6 +29,7 @@ class TrainingResult:
         typical_volumes: mean volume of each class in mm3, over the labelled scans that hold it.
         metrics: cross-validated figures, see `lib.ensemble_training.cross_validated`.
         members: weight files, `[fold][offset]`.
+        label_digests: digest of the label file of each labelled scan, by its name.
         evaluations: file of each labelled scan's part of the statistics, by its name; empty for a baseline.
     """
 
@@ -44,4 +45,5 @@ class TrainingResult:
     typical_volumes: tuple[float, ...]
     metrics: Mapping[str, Any]
     members: Sequence[Sequence[Path]]
+    label_digests: Mapping[str, str]
     evaluations: Mapping[str, Path]

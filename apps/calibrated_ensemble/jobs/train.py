@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from apps.calibrated_ensemble.jobs.score_unlabelled import score_unlabelled
 from apps.calibrated_ensemble.project import Project
 from lib.datasets.scan_source import ScanSource
-from lib.ensemble_training.train import train_ensemble
+from lib.ensemble_training.train import Gate, train_ensemble
 from lib.models.generation import Generation
 from lib.models.kinds.kind import EnsembleKind
 from lib.models.kinds.registry import CALIBRATED
@@ -21,7 +21,7 @@ class Trained:
 
     Attributes:
         generation: what was published; None while members of other loss weights are missing.
-        scoring: what was scored with it; None for a baseline, which is never served.
+        scoring: what was scored afterwards; None for a baseline, which is never served, and where nothing is served.
         seconds: of the training, without the scoring.
     """
 
@@ -37,6 +37,7 @@ def train(
     kind: EnsembleKind = CALIBRATED,
     offsets: Sequence[float] | None = None,
     progress: Progress,
+    gate: Gate | None = None,
     on_published: Callable[[Generation], None] | None = None,
 ) -> Trained:
     """Train the members that are missing, publish when all are there, and score the unlabelled scans.
@@ -47,6 +48,7 @@ def train(
         kind: how networks are made to differ; a baseline is kept for comparison and scores nothing.
         offsets: loss weights relative to w^DSC; None for all.
         progress: stages of `lib.ensemble_training.train.train_ensemble`, then "scoring".
+        gate: see `lib.ensemble_training.train.train_ensemble`; scans are scored with whatever is served afterwards.
         on_published: told the generation before scoring starts.
 
     Raises:
@@ -65,11 +67,13 @@ def train(
         offsets=offsets,
         device=project.device,
         progress=progress,
+        gate=gate,
     )
     seconds = time.monotonic() - start
     if generation is None:
         return Trained(None, None, seconds)
     if on_published is not None:
         on_published(generation)
-    scoring = None if kind.is_baseline else score_unlabelled(project, scans, progress=progress)
+    has_model = project.workspace.current() is not None
+    scoring = None if kind.is_baseline or not has_model else score_unlabelled(project, scans, progress=progress)
     return Trained(generation, scoring, seconds)

@@ -15,8 +15,8 @@ from lib.errors import (
     UnreachableError,
 )
 
-DONE, FAILURE, WRONG_INPUT, BUSY, INTERRUPTED = 0, 1, 2, 4, 130
-"""Status 3 is kept for a new generation that is held back."""
+DONE, FAILURE, WRONG_INPUT, HELD_BACK, BUSY, OUT_OF_TIME, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+"""A new generation that is held back, and a night whose time was over, are no errors but have a status of their own."""
 
 STATUSES: dict[type[BaseException], int] = {
     InputError: WRONG_INPUT,

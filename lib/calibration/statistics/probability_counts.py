@@ -60,6 +60,25 @@ class ReliabilityCounts:
         return counts.reshape(3, ERROR_BINS, -1).sum(axis=2)
 
 
+def count_groups(probability: np.ndarray, voxels: np.ndarray, foreground: np.ndarray) -> ReliabilityCounts:
+    """Count groups of voxels that share a probability.
+
+    Args:
+        probability: 0..1, shape (n,); groups with 0 are left out.
+        voxels: int64 (n,), voxels of each group.
+        foreground: int64 (n,), how many of them are foreground.
+    """
+    some = (probability > 0) & (voxels > 0)
+    p, n, g = probability[some].astype(np.float64), voxels[some], foreground[some]
+    bins = np.minimum((p * BINS).astype(np.intp), BINS - 1)
+    return ReliabilityCounts(
+        voxels=np.bincount(bins, n, minlength=BINS).astype(np.int64),
+        foreground=np.bincount(bins, g, minlength=BINS).astype(np.int64),
+        heat=np.bincount(bins, p * n, minlength=BINS).astype(np.float64),
+        squared_error=float((g * (1 - p) ** 2 + (n - g) * p**2).sum()),
+    )
+
+
 def count_probabilities(probability: np.ndarray, truth: np.ndarray) -> ReliabilityCounts:
     """Count the probabilities of some voxels.
 
