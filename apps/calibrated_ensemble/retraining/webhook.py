@@ -32,9 +32,12 @@ def post_summary(url: str, summary: Mapping[str, Any], *, retries: Retry = _RETR
         try:
             # A redirect could carry the summary to another host.
             answer = session.post(url, json=dict(summary), timeout=_SECONDS, allow_redirects=False)
-            answer.raise_for_status()
         except requests.RequestException as error:
-            # A path or a query may hold a secret.
-            logger.warning("The webhook at %s took no summary (%s)", urlsplit(url).hostname, type(error).__name__)
-            return False
-    return True
+            return _refused(url, type(error).__name__)
+    return answer.status_code < 300 or _refused(url, f"status {answer.status_code}")
+
+
+def _refused(url: str, reason: str) -> bool:
+    # A path or a query may hold a secret.
+    logger.warning("The webhook at %s took no summary (%s)", urlsplit(url).hostname, reason)
+    return False
