@@ -2,13 +2,28 @@
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from apps.calibrated_ensemble.commands.options import CommandOptions
+from apps.calibrated_ensemble.generation_commands import generations
+from apps.calibrated_ensemble.option_types import (
+    ChosenPreset,
+    DemoOhifFolder,
+    DemoPacs,
+    Device,
+    Host,
+    Json,
+    Port,
+    Preset,
+    Studies,
+    Task,
+    TrainedPreset,
+    TrainedTask,
+    Workspace,
+    command_options,
+)
 from apps.calibrated_ensemble.terminal.exit_status import exit_status
 from lib.models.kinds.method import Method
 
@@ -26,39 +41,7 @@ app = typer.Typer(
 viewer = typer.Typer(help="The viewer for the browser.", no_args_is_help=True)
 app.add_typer(viewer, name="viewer")
 
-
-class Preset(StrEnum):
-    """Network size and schedule."""
-
-    PAPER = "paper"
-    SMALL = "small"
-    DEMO = "demo"
-
-
-_Studies = Annotated[
-    str,
-    typer.Option(help="Studies folder (scans in its root, labels in labels/final), or URL of a DICOMweb server."),
-]
-_Workspace = Annotated[
-    Path | None,
-    typer.Option(help="Where models and scores are kept; by default the hidden .calibrated_ensemble of the studies."),
-]
-_Task = Annotated[
-    str | None,
-    typer.Option(help="Task file, or the name of a task that comes with the app; hippocampus by default."),
-]
-_TrainedTask = Annotated[str | None, typer.Option(help="Task that the model must be of; any by default.")]
-_Preset = Annotated[Preset | None, typer.Option(help="Takes the place of the task's preset.")]
-_TrainedPreset = Annotated[Preset | None, typer.Option(help="Preset that the model must be of; any by default.")]
-_Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1; auto by default.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
-_Host = Annotated[str, typer.Option(help="Address to listen on; the server has no passwords of its own.")]
-_Port = Annotated[int, typer.Option(min=1, max=65535)]
-_DemoPacs = Annotated[
-    str | None,
-    typer.Option(help="URL of a DICOMweb server for tests, to be filled; by default an Orthanc is started."),
-]
-_DemoOhifFolder = Annotated[Path, typer.Option(help="Where the demo keeps everything.")]
+app.add_typer(generations, name="generations")
 
 
 @app.command()
@@ -70,7 +53,7 @@ def prepare(
     seed: Annotated[int, typer.Option(help="Chooses the order in which labels are taken.")] = 0,
     regions: Annotated[Path | None, typer.Option(help="Folder of region masks, named like the labels.")] = None,
     task: Annotated[str | None, typer.Option(help="Task that names the tag of the region masks.")] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Make a studies folder from a Decathlon or nnU-Net style data set."""
     from apps.calibrated_ensemble.commands.prepare import run_prepare
@@ -80,29 +63,29 @@ def prepare(
 
 @app.command()
 def train(
-    studies: _Studies,
-    workspace: _Workspace = None,
-    task: _Task = None,
-    preset: _Preset = None,
-    device: _Device = None,
+    studies: Studies,
+    workspace: Workspace = None,
+    task: Task = None,
+    preset: ChosenPreset = None,
+    device: Device = None,
     method: Annotated[
         Method, typer.Option(help="How networks are made to differ; seeds and dropout are baselines, never served.")
     ] = Method.CALIBRATED,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Train, calibrate, publish and score without a server; interrupted, it goes on when repeated."""
     from apps.calibrated_ensemble.commands.train import run_train
 
-    run_train(_options(studies, workspace, task, preset, device), method=method, as_json=as_json)
+    run_train(command_options(studies, workspace, task, preset, device), method=method, as_json=as_json)
 
 
 @app.command()
 def retrain(
-    studies: _Studies,
-    workspace: _Workspace = None,
-    task: _Task = None,
-    preset: _Preset = None,
-    device: _Device = None,
+    studies: Studies,
+    workspace: Workspace = None,
+    task: Task = None,
+    preset: ChosenPreset = None,
+    device: Device = None,
     min_new_labels: Annotated[
         int, typer.Option(min=1, help="Train when so many labels are new or changed since the current generation.")
     ] = 1,
@@ -125,14 +108,14 @@ def retrain(
         str | None,
         typer.Option(help="URL that the summary is posted to.", envvar="CALIBRATED_ENSEMBLE_WEBHOOK"),
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> int:
     """Train if there is something to learn, publish what is no worse, score; for cron and timers."""
     from apps.calibrated_ensemble.commands.retrain import run_retrain
     from apps.calibrated_ensemble.retraining.options import RetrainingOptions
     from lib.publication.gate import GateTolerance
 
-    options = RetrainingOptions(
+    night = RetrainingOptions(
         min_new_labels=min_new_labels,
         max_age_days=max_age,
         force=force,
@@ -140,7 +123,8 @@ def retrain(
         tolerance=GateTolerance(dice=dice_tolerance, calibration_error=calibration_tolerance),
         webhook=webhook,
     )
-    return run_retrain(_options(studies, workspace, task, preset, device), options, dry_run=dry_run, as_json=as_json)
+    options = command_options(studies, workspace, task, preset, device)
+    return run_retrain(options, night, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()
@@ -152,38 +136,37 @@ def predict(
     output: Annotated[Path, typer.Option(help="Folder for predictions, heatmaps and figures.")],
     studies: Annotated[str | None, typer.Option(help="Studies folder whose model predicts.")] = None,
     workspace: Annotated[Path | None, typer.Option(help="Workspace whose model predicts.")] = None,
-    task: _TrainedTask = None,
-    preset: _TrainedPreset = None,
+    task: TrainedTask = None,
+    preset: TrainedPreset = None,
     region: Annotated[
         Path | None, typer.Option(help="Region mask of the scan, or a folder of masks named like the scans.")
     ] = None,
     dicom: Annotated[
         bool, typer.Option("--dicom", help="Write heatmaps as DICOM Parametric Maps as well; scans must be DICOM.")
     ] = False,
-    device: _Device = None,
-    as_json: _Json = False,
+    device: Device = None,
+    as_json: Json = False,
 ) -> int:
     """Segment scans: labels, calibrated heatmap and estimated DSC of each."""
     from apps.calibrated_ensemble.commands.predict import run_predict
 
-    return run_predict(
-        images, output, _options(studies, workspace, task, preset, device), region=region, dicom=dicom, as_json=as_json
-    )
+    options = command_options(studies, workspace, task, preset, device)
+    return run_predict(images, output, options, region=region, dicom=dicom, as_json=as_json)
 
 
 @app.command()
 def rank(
-    studies: _Studies,
-    workspace: _Workspace = None,
-    task: _TrainedTask = None,
-    preset: _TrainedPreset = None,
-    device: _Device = None,
-    as_json: _Json = False,
+    studies: Studies,
+    workspace: Workspace = None,
+    task: TrainedTask = None,
+    preset: TrainedPreset = None,
+    device: Device = None,
+    as_json: Json = False,
 ) -> None:
     """List the unlabelled scans, least certain first, after scoring those that have no score yet."""
     from apps.calibrated_ensemble.commands.rank import run_rank
 
-    run_rank(_options(studies, workspace, task, preset, device), as_json=as_json)
+    run_rank(command_options(studies, workspace, task, preset, device), as_json=as_json)
 
 
 @app.command()
@@ -195,8 +178,8 @@ def evaluate(
         str | None, typer.Option(help="Studies folder whose model is judged; its labels give intervals.")
     ] = None,
     workspace: Annotated[Path | None, typer.Option(help="Workspace whose model is judged.")] = None,
-    task: _TrainedTask = None,
-    preset: _TrainedPreset = None,
+    task: TrainedTask = None,
+    preset: TrainedPreset = None,
     regions: Annotated[Path | None, typer.Option(help="Folder of region masks, named like the labels.")] = None,
     corrupt: Annotated[
         bool, typer.Option("--corrupt", help="Corrupt the scans as scanners do, always in the same way.")
@@ -204,8 +187,8 @@ def evaluate(
     include_trained: Annotated[
         bool, typer.Option("--include-trained", help="Judge by scans that were trained on as well; flatters the model.")
     ] = False,
-    device: _Device = None,
-    as_json: _Json = False,
+    device: Device = None,
+    as_json: Json = False,
 ) -> None:
     """Judge heatmaps and estimated DSC by labelled scans that were not trained on; repeated, nothing runs twice."""
     from apps.calibrated_ensemble.commands.evaluate import run_evaluate
@@ -214,7 +197,7 @@ def evaluate(
         images,
         labels,
         output,
-        _options(studies, workspace, task, preset, device),
+        command_options(studies, workspace, task, preset, device),
         regions=regions,
         corrupt=corrupt,
         include_trained=include_trained,
@@ -225,21 +208,21 @@ def evaluate(
 @app.command()
 def serve(
     studies: Annotated[str, typer.Option(help="Studies folder, or URL of a DICOMweb server.")],
-    workspace: _Workspace = None,
-    task: _Task = None,
-    preset: _Preset = None,
-    device: _Device = None,
+    workspace: Workspace = None,
+    task: Task = None,
+    preset: ChosenPreset = None,
+    device: Device = None,
     lease_minutes: Annotated[
         float | None, typer.Option(help="How long a scan is kept for whoever it was served to; 120 by default.")
     ] = None,
-    host: _Host = "127.0.0.1",
-    port: _Port = 8000,
-    as_json: _Json = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    as_json: Json = False,
 ) -> None:
     """Start the MONAI Label server with this app."""
     from apps.calibrated_ensemble.commands.serve import run_serve
 
-    options = _options(studies, workspace, task, preset, device, lease_minutes=lease_minutes)
+    options = command_options(studies, workspace, task, preset, device, lease_minutes=lease_minutes)
     run_serve(options, host=host, port=port, as_json=as_json)
 
 
@@ -253,11 +236,11 @@ def demo(
         str | None, typer.Option(help="Task of your scans; by default the one that --studies is named after.")
     ] = None,
     preset: Annotated[Preset, typer.Option(help="Network size and schedule.")] = Preset.DEMO,
-    device: _Device = None,
+    device: Device = None,
     start_server: Annotated[bool, typer.Option("--serve/--no-serve", help="Start the server at the end.")] = True,
-    host: _Host = "127.0.0.1",
-    port: _Port = 8000,
-    as_json: _Json = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    as_json: Json = False,
 ) -> None:
     """Show the whole loop on made-up scans whose true probabilities are known, then start the server."""
     from apps.calibrated_ensemble.demo.phantom_demo import run_demo
@@ -275,13 +258,13 @@ def demo(
 
 @app.command("demo-ohif")
 def demo_ohif(
-    pacs: _DemoPacs = None,
-    folder: _DemoOhifFolder = Path("demo/ohif"),
-    device: _Device = None,
+    pacs: DemoPacs = None,
+    folder: DemoOhifFolder = Path("demo/ohif"),
+    device: Device = None,
     start_server: Annotated[bool, typer.Option("--serve/--no-serve", help="Start the server at the end.")] = True,
-    host: _Host = "127.0.0.1",
-    port: _Port = 8000,
-    as_json: _Json = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    as_json: Json = False,
 ) -> None:
     """Show annotating in the browser: a PACS with made-up scans, a trained ensemble, and OHIF."""
     from apps.calibrated_ensemble.demo.ohif_demo import run_demo_ohif
@@ -293,9 +276,9 @@ def demo_ohif(
 @app.command("demo-ohif-add")
 def demo_ohif_add(
     dicom: Annotated[Path, typer.Argument(help="Folder of DICOM files.", metavar="DIR")],
-    pacs: _DemoPacs = None,
-    folder: _DemoOhifFolder = Path("demo/ohif"),
-    as_json: _Json = False,
+    pacs: DemoPacs = None,
+    folder: DemoOhifFolder = Path("demo/ohif"),
+    as_json: Json = False,
 ) -> None:
     """Put your own scans into the PACS of `demo-ohif`, whether that runs or not."""
     from apps.calibrated_ensemble.demo.ohif_demo import run_demo_ohif_add
@@ -315,7 +298,7 @@ def viewer_install(
     tarball: Annotated[
         Path | None, typer.Option(help="The npm package's file, fetched elsewhere; by default npm fetches it.")
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Obtain OHIF, once: about 50 MB are fetched with npm, checked, and unpacked into 11 MB."""
     from apps.calibrated_ensemble.commands.viewer import run_viewer_install
@@ -338,15 +321,3 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main() -> None:
     """Run the command line of this process."""
     sys.exit(run())
-
-
-def _options(
-    studies: str | None,
-    workspace: Path | None,
-    task: str | None,
-    preset: Preset | None,
-    device: str | None,
-    *,
-    lease_minutes: float | None = None,
-) -> CommandOptions:
-    return CommandOptions(studies, workspace, task, preset.value if preset else None, device, lease_minutes)

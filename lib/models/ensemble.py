@@ -43,13 +43,14 @@ class Ensemble:
         chosen = list(range(task.fold_count)) if folds is None else list(folds)
         if not chosen or not set(chosen) <= set(range(task.fold_count)):
             raise ValueError(f"folds {chosen}: the generation has folds 0 to {task.fold_count - 1}")
-        generation.verify(folds)
         self.generation = generation
         self.preprocessing = Preprocessor(generation.plan)
         self._device = choose_device(device)
         # One member a core is faster than one member on all cores (benchmarks/speed/heatmap.py).
         self._threads = single_core_threads() if self._device.type == "cpu" else None
-        self.members = [[self._load(fold, number) for number in range(len(task.offsets))] for fold in chosen]
+        with generation.reading():
+            generation.verify(folds)
+            self.members = [[self._load(fold, number) for number in range(len(task.offsets))] for fold in chosen]
         """Networks, `[fold][offset]`."""
 
     def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:

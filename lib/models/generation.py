@@ -1,8 +1,10 @@
 """One complete training run on one state of the labels, immutable once published."""
 
 import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from lib.models.generation_folder import (
     CALIBRATION,
     FOLDS,
     LABELS,
+    MANIFEST,
     METRICS,
     PLAN,
     STATISTICS,
@@ -24,6 +27,7 @@ from lib.models.generation_folder import (
     evaluation_name,
     is_damaged,
     member_name,
+    published_at,
     read_json,
     read_manifest,
     read_statistics,
@@ -32,6 +36,7 @@ from lib.models.kinds.kind import EnsembleKind
 from lib.models.kinds.method import Method
 from lib.models.kinds.registry import KINDS
 from lib.preprocessing.plan import Plan
+from lib.storage.locks import reading
 from lib.task.task import Task
 
 
@@ -67,6 +72,11 @@ class Generation:
     fold_of_patient: Mapping[str, int] = field(repr=False)
     typical_volumes: tuple[float, ...]
     metrics: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def published(self) -> datetime:
+        """When it was published, in UTC."""
+        return published_at(self.id)
 
     @property
     def kind(self) -> EnsembleKind:
@@ -114,6 +124,19 @@ class Generation:
         """
         is_part = (self.path / evaluation_name(scan)).exists()
         return self.statistics - self.statistics_of(scan) if is_part else self.statistics
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the files from being pruned as long as the block lasts.
+
+        Raises:
+            DamagedGenerationError: there is no manifest.
+        """
+        try:
+            with reading(self.path / MANIFEST):
+                yield
+        except FileNotFoundError as error:
+            raise DamagedGenerationError(f"{error.filename}: is missing; train again") from error
 
     def load_member(self, fold: int, offset_index: int) -> dict[str, torch.Tensor]:
         """Weights of one member.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ STATISTICS = "statistics.npz"
 LABELS = "labels.json"
 MEMBERS = "members"
 EVALUATIONS = "out_of_fold"
+
+_TIME = "%Y%m%dT%H%M%S"
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,23 @@ def evaluation_name(scan: str) -> str:
     return f"{EVALUATIONS}/{digest_settings(scan)[:40]}.npz"
 
 
-def generation_id(time: str, key: str) -> str:
-    """Name of the folder of a generation."""
+def generation_id(time: datetime, key: str) -> str:
+    """Name of the folder of a generation that is published at this time, in UTC."""
+    return _folder_name(f"{time:{_TIME}}", key)
+
+
+def published_at(generation: str) -> datetime:
+    """When the generation of this name was published, in UTC."""
+    return datetime.strptime(generation.split("-", 1)[0], _TIME).replace(tzinfo=UTC)
+
+
+def _folder_name(time: str, key: str) -> str:
     return f"{time}-{key[:8]}"
 
 
 def folders_with_key(generations: Path, key: str) -> Iterator[Path]:
     """Folders whose name says that their generation may have this key, the newest first."""
-    yield from sorted(generations.glob(generation_id("*", key)), reverse=True)
+    yield from sorted(generations.glob(_folder_name("*", key)), reverse=True)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -44,7 +44,7 @@ def publish(result: TrainingResult, workspace: Workspace) -> Generation:
         StorageError: the folder cannot be written to, or the disk is full.
     """
     now = datetime.now(UTC)
-    name = generation_id(f"{now:%Y%m%dT%H%M%S}", result.key)
+    name = generation_id(now, result.key)
     with atomic_folder(workspace.generations / name) as temporary:
         for folder in (MEMBERS, EVALUATIONS):
             (temporary / folder).mkdir()

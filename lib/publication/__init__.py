@@ -8,5 +8,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "fold_calibration": ["calibration_error_by_scan"],
         "gate": ["GateReport", "GateTolerance", "judge_candidate"],
         "held_back": ["HeldBack", "hold_back", "read_held_back", "release"],
+        "listing": ["ListedGeneration", "Standing", "find_generation", "list_generations"],
+        "retention": ["Pruning", "prune"],
+        "serving": ["roll_back", "serve_generation"],
     },
 )

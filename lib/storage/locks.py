@@ -1,8 +1,9 @@
 """Locks on files: they end with the process that holds them, however that ends."""
 
+import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -51,6 +52,32 @@ def exclusive_lock(path: Path, *, busy: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Let `is_read` know that a file is being read, as long as the block lasts or the process lives.
+
+    Args:
+        path: an existing file, which need not be writable.
+    """
+    with path.open("rb") as file:
+        # A file system without locks is read all the same.
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def is_read(path: Path) -> bool:
+    """Whether another process, or another part of this one, is in `reading` of a file; False for one that is gone."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _make_lock(path: Path) -> FileLock:

@@ -97,13 +97,7 @@ def decide(changes: LabelChanges, generation: Generation | None, options: Retrai
     )
     if changes.count >= options.min_new_labels:
         return Decision(True, what, changes)
-    age = generation_age_days(generation)
+    age = (datetime.now(UTC) - generation.published).total_seconds() / 86400
     if options.max_age_days is not None and age > options.max_age_days and changes.any:
         return Decision(True, f"{what}, which is {age:.1f} days old", changes)
     return Decision(False, f"{what}; wanted are {options.min_new_labels}", changes)
-
-
-def generation_age_days(generation: Generation, *, now: datetime | None = None) -> float:
-    """Days since a generation was published, by the time in its name; below 0 where the clock was set back."""
-    published = datetime.strptime(generation.id.split("-", 1)[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return ((now or datetime.now(UTC)) - published).total_seconds() / 86400

@@ -10,7 +10,7 @@ from apps.calibrated_ensemble.jobs.score_unlabelled import score_unlabelled
 from apps.calibrated_ensemble.jobs.train import train
 from apps.calibrated_ensemble.project import Project
 from apps.calibrated_ensemble.retraining.deadline import Deadline, OutOfTimeError
-from apps.calibrated_ensemble.retraining.decision import Decision, decide, generation_age_days, label_changes
+from apps.calibrated_ensemble.retraining.decision import Decision, decide, label_changes
 from apps.calibrated_ensemble.retraining.lock import only_retraining
 from apps.calibrated_ensemble.retraining.options import RetrainingOptions
 from apps.calibrated_ensemble.retraining.summary import Night, Outcome
@@ -109,7 +109,7 @@ class _Run:
         served = project.workspace.current()
         estimates = [] if served is None else ranking(project.engine, served)
         known = [scan.mean_estimated_dsc for scan in estimates if scan.mean_estimated_dsc is not None]
-        since = 0.0 if self._before is None else self._started.timestamp() - 86400 * generation_age_days(self._before)
+        since = 0.0 if self._before is None else self._before.published.timestamp()
         night = Night(
             outcome=outcome,
             reason=self._decision.reason,

@@ -2,12 +2,11 @@
 
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from apps.calibrated_ensemble.retraining.decision import LabelChanges, decide, generation_age_days, label_changes
+from apps.calibrated_ensemble.retraining.decision import LabelChanges, decide, label_changes
 from apps.calibrated_ensemble.retraining.options import RetrainingOptions
 from tests.tiny_training import Trained, write_balls
 
@@ -62,8 +61,3 @@ def test_what_was_told_decides(
     decision = decide(changes, old, options)
     assert decision.train is train
     assert decision.reason
-
-
-def test_the_age_of_a_generation_is_that_of_its_name(trained: Trained) -> None:
-    generation = replace(trained.generation, id="20260301T120000-01234567")
-    assert generation_age_days(generation, now=datetime(2026, 3, 3, tzinfo=UTC)) == pytest.approx(1.5)
