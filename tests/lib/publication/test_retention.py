@@ -80,12 +80,8 @@ def test_what_kept_generations_hold_frees_nothing_and_what_they_do_not_hold_is_c
     copied: Trained, row: list[Generation]
 ) -> None:
     workspace = copied.workspace
-    shared = sum(
-        file.stat().st_size
-        for one in (row[0], row[3])
-        for file in one.path.rglob("*")
-        if file.suffix != ".pt" and file.is_file()
-    )
+    files = [file for one in (row[0], row[3]) for file in one.path.rglob("*") if file.is_file()]
+    shared = sum(file.stat().st_size for file in files if file.suffix != ".pt")
     for file in workspace.out_of_fold.glob("*"):
         file.unlink()
     orphans = [workspace.members / f"{number:040}.pt" for number in range(2)]
