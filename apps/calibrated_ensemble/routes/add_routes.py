@@ -10,6 +10,7 @@ from apps.calibrated_ensemble.ohif.dicomweb_proxy import dicomweb_router
 from apps.calibrated_ensemble.ohif.files import find_viewer
 from apps.calibrated_ensemble.ohif.viewer_routes import viewer_router
 from apps.calibrated_ensemble.project import Project
+from apps.calibrated_ensemble.routes.progress import progress_router
 from apps.calibrated_ensemble.routes.threaded_endpoints import threaded_endpoints_router
 from apps.calibrated_ensemble.routes.worklist import worklist_router
 
@@ -22,7 +23,11 @@ def add_routes(project: Project, studies: OpenStudies, register: ScanRegister) -
         studies: where the scans are; the viewer shows those that come over DICOMweb.
         register: brings the database's list of scans up to date.
     """
-    routers = [threaded_endpoints_router(), worklist_router(project, studies.datastore, register)]
+    routers = [
+        threaded_endpoints_router(),
+        worklist_router(project, studies.datastore, register),
+        progress_router(project, studies.datastore, register),
+    ]
     if studies.dicomweb_url is not None:
         viewer = find_viewer(project.settings.viewer_folder)
         routers += [dicomweb_router(studies.dicomweb_url), viewer_router(viewer)]
