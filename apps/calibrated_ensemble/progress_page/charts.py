@@ -80,4 +80,5 @@ def _chart(title: str, drawn: Sequence[str], top: float, *, unit: str, scale: fl
         rules.append(
             f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{scale * share * top:g}{unit}</text>'
         )
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label={quoteattr(title)}>{"".join([*rules, *drawn])}</svg>'
+    view = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label={quoteattr(title)}'
+    return f"<svg {view}>{''.join([*rules, *drawn])}</svg>"
