@@ -17,6 +17,7 @@ from apps.calibrated_ensemble.option_types import (
     Json,
     Port,
     Preset,
+    SomeStudies,
     Studies,
     Task,
     TrainedPreset,
@@ -81,7 +82,10 @@ def train(
 
 @app.command()
 def retrain(
-    studies: Studies,
+    studies: SomeStudies = None,
+    server: Annotated[
+        str | None, typer.Option(help="URL of a running server that does it in its own queue, instead of --studies.")
+    ] = None,
     workspace: Workspace = None,
     task: Task = None,
     preset: ChosenPreset = None,
@@ -124,7 +128,7 @@ def retrain(
         webhook=webhook,
     )
     options = command_options(studies, workspace, task, preset, device)
-    return run_retrain(options, night, dry_run=dry_run, as_json=as_json)
+    return run_retrain(options, night, server=server, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()

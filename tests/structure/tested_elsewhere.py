@@ -47,7 +47,7 @@ TESTED_ELSEWHERE = {
     "apps/calibrated_ensemble/routes/progress.py": "tests/apps/progress_page/test_page.py",
     "apps/calibrated_ensemble/generation_commands.py": "tests/apps/commands/test_generations.py",
     "apps/calibrated_ensemble/option_types.py": "tests/apps/test_command_line.py",
-    "apps/calibrated_ensemble/retraining/options.py": "tests/apps/retraining/test_decision.py",
+    "apps/calibrated_ensemble/retraining/options.py": "tests/apps/retraining/test_on_server.py",
     "apps/calibrated_ensemble/retraining/summary.py": "tests/apps/retraining/test_night.py",
     "apps/calibrated_ensemble/commands/options.py": "tests/apps/commands/test_context.py",
     "apps/calibrated_ensemble/commands/predict.py": "tests/apps/loops/test_command_line_results.py",

@@ -13,7 +13,10 @@ from apps.calibrated_ensemble.jobs.train import train
 from apps.calibrated_ensemble.jobs.train_stats import TrainStats, read_train_stats
 from apps.calibrated_ensemble.monai_tasks.scoring_method import log_scoring
 from apps.calibrated_ensemble.project import Project
+from apps.calibrated_ensemble.retraining.night import retrain
+from apps.calibrated_ensemble.retraining.options import REQUEST_KEY, options_of_request
 from lib.datasets.scan_source import ScanSource
+from lib.errors import InputError
 from lib.models.generation import Generation
 
 logger = logging.getLogger(__name__)
@@ -63,7 +66,8 @@ class EnsembleTrainer(TrainTask):
         """Train on the labelled scans.
 
         Args:
-            request: as MONAI Label's; the settings come from the task alone.
+            request: as MONAI Label's; the settings come from the task alone. With the key `retrain` it is a night
+                (`apps.calibrated_ensemble.retraining.options`), which a gate stands behind.
             datastore: as MONAI Label's; the scans are those of `scans`.
 
         Returns:
@@ -72,6 +76,10 @@ class EnsembleTrainer(TrainTask):
         Raises:
             ProductError: see `apps.calibrated_ensemble.jobs.train.train`.
         """
+        # Refused before the figures of the last training are overwritten.
+        night = options_of_request(request[REQUEST_KEY]) if REQUEST_KEY in request else None
+        if night is not None and self._offsets is not None:
+            raise InputError(f"{REQUEST_KEY}: is for the trainer `{ENSEMBLE}`, which trains all loss weights")
         stats = TrainStats(self._stats_path)
         figures: dict[str, Any] = {}
 
@@ -84,6 +92,9 @@ class EnsembleTrainer(TrainTask):
             figures.update(stats.finish(generation=generation.id, dice=generation.metrics["dice"]))
 
         try:
+            if night is not None:
+                done = retrain(self._project, self._scans, night, progress=progress, on_published=finish)
+                return (figures or stats.finish(generation=done.served, dice=None)) | {REQUEST_KEY: done.to_json()}
             trained = train(self._project, self._scans, offsets=self._offsets, progress=progress, on_published=finish)
         except Exception as error:
             # What was published stays so, whatever became of the scoring.

@@ -1,7 +1,7 @@
 """One night: decide, train, judge, publish, score, tell."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -37,7 +37,14 @@ def plan_night(project: Project, scans: ScanSource, options: RetrainingOptions) 
     return decide(label_changes(scans.labelled(), current), current, options)
 
 
-def retrain(project: Project, scans: ScanSource, options: RetrainingOptions, *, progress: Progress) -> Night:
+def retrain(
+    project: Project,
+    scans: ScanSource,
+    options: RetrainingOptions,
+    *,
+    progress: Progress,
+    on_published: Callable[[Generation], None] | None = None,
+) -> Night:
     """Do a night's work, and keep and post what it came to.
 
     Args:
@@ -45,6 +52,7 @@ def retrain(project: Project, scans: ScanSource, options: RetrainingOptions, *, 
         scans: where labelled and unlabelled scans come from.
         options: what the night was told.
         progress: stages of `apps.calibrated_ensemble.jobs.train.train`.
+        on_published: told the new generation, served or held back, before scoring starts.
 
     Raises:
         BusyError: another night or training runs in this workspace.
@@ -52,7 +60,7 @@ def retrain(project: Project, scans: ScanSource, options: RetrainingOptions, *, 
         FloatingPointError: the training diverged.
     """
     with only_retraining(project.workspace):
-        run = _Run(project, scans, options, Deadline(progress, options.max_hours))
+        run = _Run(project, scans, options, Deadline(progress, options.max_hours), on_published)
         night = run.finish()
         record_night(project.engine, night.to_json(), time=time.time())
     if options.webhook is not None:
@@ -63,7 +71,15 @@ def retrain(project: Project, scans: ScanSource, options: RetrainingOptions, *, 
 class _Run:
     """One night's work, as far as it came."""
 
-    def __init__(self, project: Project, scans: ScanSource, options: RetrainingOptions, progress: Progress):
+    def __init__(
+        self,
+        project: Project,
+        scans: ScanSource,
+        options: RetrainingOptions,
+        progress: Progress,
+        on_published: Callable[[Generation], None] | None,
+    ):
+        self._on_published = on_published
         self._project = project
         self._scans = scans
         self._options = options
@@ -103,6 +119,8 @@ class _Run:
 
     def _note(self, generation: Generation) -> None:
         self._candidate = generation
+        if self._on_published is not None:
+            self._on_published(generation)
 
     def _summary(self, outcome: Outcome) -> Night:
         project, changes = self._project, self._decision.changes

@@ -1,8 +1,9 @@
 """What a night came to: one JSON value for machines, a few lines for people."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 
 class Outcome(StrEnum):
@@ -56,6 +57,12 @@ class Night:
     def to_json(self) -> dict[str, Any]:
         """As one JSON value."""
         return asdict(self) | {"held_back": list(self.held_back)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """From what `to_json` gave."""
+        kept = dict(stored) | {"outcome": Outcome(stored["outcome"]), "held_back": tuple(stored["held_back"])}
+        return cls(**kept)
 
     def to_lines(self) -> list[str]:
         """As lines for a person."""
