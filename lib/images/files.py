@@ -1,6 +1,7 @@
 """Files of scans and labels, NIfTI and NRRD, in and out."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import nrrd
 import numpy as np
 
 from lib.errors import InputError
-from lib.images.volume import RAS_TO_LPS, Volume, check_label_values, check_same_grid
+from lib.images.nrrd_reading import nrrd_header, read_nrrd, segment_names
+from lib.images.reading_limits import check_nifti
+from lib.images.volume import RAS_TO_LPS, Grid, Gridded, Volume, check_label_values, check_same_grid
 from lib.storage.atomic import atomic_path
+from lib.task.class_names import named_values, replace_values
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 """File formats that are read; `scan_name` takes them off a file name."""
@@ -53,23 +57,65 @@ def read_scan(path: Path | str) -> Volume:
     return Volume(array, volume.affine)
 
 
-def read_label(path: Path | str, *, values: Collection[int], scan: Volume | None = None) -> Volume:
+def read_label(
+    path: Path | str, *, values: Collection[int] | Mapping[str, int], scan: Gridded | None = None
+) -> Volume:
     """Read a label as uint8.
 
     Args:
         path: label file.
-        values: the foreground values that the task knows; 0 is background and always known.
-        scan: when given, the label must lie on its grid.
+        values: the foreground values that the task knows, or its classes, name to value; 0 is background and
+            always known. Where the file names its segments, as 3D Slicer's NRRD does, and the classes are given,
+            the names count and the numbers do not.
+        scan: when given, the label must lie on its grid; the shape is compared before voxels are read.
+
+    Returns:
+        A label with the task's values.
 
     Raises:
         InputError: as `read_scan`, and when the label holds a value that is not whole or not
-            known, or lies on another grid than `scan`.
+            known, a segment that is no class, or lies on another grid than `scan`.
     """
-    volume = _read(path)
-    check_label_values(volume.array, values=values, where=str(path))
+    labels = values if isinstance(values, Mapping) else {}
+    names = names_inside(path) if labels else {}
+    volume = _read(path, scan)
+    known = range(1, 256) if names else labels.values() if labels else values
+    check_label_values(volume.array, values=known, where=str(path))
     if scan is not None:
         check_same_grid(volume, scan, where=str(path))
-    return Volume(volume.array.astype(np.uint8), volume.affine)
+    array = volume.array.astype(np.uint8)
+    if names:
+        present = np.flatnonzero(np.bincount(array.ravel(), minlength=256)[1:]) + 1
+        array = replace_values(array, named_values(names, present=present.tolist(), labels=labels, where=str(path)))
+    return Volume(array, volume.affine)
+
+
+def names_inside(path: Path | str) -> dict[int, str]:
+    """Names that a label's file gives to its values, as 3D Slicer's NRRD does; empty where it names none.
+
+    Raises:
+        InputError: the file is missing or cannot be read, or its names contradict each other.
+    """
+    path = Path(path)
+    with _readable(path):
+        return segment_names(nrrd_header(path), where=str(path)) if _is_nrrd(path) else {}
+
+
+def read_grid(path: Path | str) -> Grid:
+    """Read where the voxels of a scan lie, without the voxels.
+
+    Raises:
+        InputError: the file is missing or of an unknown format, is not three-dimensional, or has a degenerate affine.
+    """
+    path = Path(path)
+    with _readable(path):
+        if _is_nrrd(path):
+            header = nrrd_header(path)
+            shape, affine = tuple(int(size) for size in header["sizes"]), _nrrd_affine(path, header)
+        else:
+            image = _load_nifti(path, None)
+            shape, affine = image.shape, _nifti_affine(image)
+    return Grid(_checked_shape(path, shape, affine), affine)
 
 
 def write_volume(path: Path | str, volume: Volume, *, compress: bool = True) -> None:
@@ -93,12 +139,27 @@ def write_volume(path: Path | str, volume: Volume, *, compress: bool = True) -> 
             nib.save(_nifti_image(volume), temporary)
 
 
-def _read(path: Path | str) -> Volume:
+def _is_nrrd(path: Path | str) -> bool:
+    return str(path).lower().endswith(".nrrd")
+
+
+def _read(path: Path | str, grid: Gridded | None = None) -> Volume:
+    """Read a file; what does not have the shape of the grid is refused before its voxels are read."""
     path = Path(path)
+    with _readable(path):
+        array, affine = _decode_nrrd(path, grid) if _is_nrrd(path) else _decode_nifti(path, grid)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{path}: holds {array.dtype} voxels; export it again with one real number per voxel")
+    return Volume(array.reshape(_checked_shape(path, array.shape, affine)), affine)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say what is wrong with a file that its decoder cannot read."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
-        array, affine = _decode_nrrd(path) if path.name.lower().endswith(".nrrd") else _decode_nifti(path)
+        yield
     except InputError:
         raise
     except Exception as error:  # readers raise whatever their decoders raise
@@ -107,24 +168,32 @@ def _read(path: Path | str) -> Volume:
             f"{path}: cannot be read as an image ({reason[0]}); "
             "it may be truncated, or no NIfTI or NRRD file: copy it again"
         ) from error
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{path}: holds {array.dtype} voxels; export it again with one real number per voxel")
-    while array.ndim > 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.ndim != 3:
-        raise InputError(f"{path}: has {array.ndim} dimensions, shape {array.shape}; give one 3-D volume per file")
-    if array.size == 0 or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise InputError(f"{path}: has shape {array.shape} and a degenerate affine; export it again with its geometry")
-    return Volume(array, affine)
 
 
-def _decode_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _checked_shape(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> tuple[int, int, int]:
+    """Shape without axes of one voxel at its end."""
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3:
+        raise InputError(f"{path}: has {len(shape)} dimensions, shape {shape}; give one 3-D volume per file")
+    if 0 in shape or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise InputError(f"{path}: has shape {shape} and a degenerate affine; export it again with its geometry")
+    x, y, z = shape
+    return x, y, z
+
+
+def _decode_nifti(path: Path, grid: Gridded | None) -> tuple[np.ndarray, np.ndarray]:
+    image = _load_nifti(path, grid)
+    return np.asanyarray(image.dataobj), _nifti_affine(image)
+
+
+def _load_nifti(path: Path, grid: Gridded | None) -> nib.Nifti1Image:
+    check_nifti(path, grid)
     suffix = path.name.removeprefix(scan_name(path))
     # Of a suffix in mixed case, nibabel would look for a file in lower case.
     is_of_one_case = suffix in (suffix.lower(), suffix.upper())
     holder = nib.FileHolder(filename=str(path))
-    image = nib.load(path) if is_of_one_case else nib.Nifti1Image.from_file_map({"image": holder})
-    return np.asanyarray(image.dataobj), _nifti_affine(image)
+    return nib.load(path) if is_of_one_case else nib.Nifti1Image.from_file_map({"image": holder})
 
 
 def _nifti_affine(image: nib.Nifti1Image) -> np.ndarray:
@@ -153,10 +222,14 @@ def _nifti_image(volume: Volume) -> nib.Nifti1Image:
     return image
 
 
-def _decode_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    array, header = nrrd.read(str(path))
-    if array.ndim != 3:
-        return array, np.eye(4)
+def _decode_nrrd(path: Path, grid: Gridded | None) -> tuple[np.ndarray, np.ndarray]:
+    array, header = read_nrrd(path, grid)
+    return array, _nrrd_affine(path, header)
+
+
+def _nrrd_affine(path: Path, header: Mapping[str, Any]) -> np.ndarray:
+    if len(header["sizes"]) != 3:
+        return np.eye(4)
     space = header.get("space", _LPS)
     if space.lower() not in _NRRD_SPACES or "space directions" not in header:
         raise InputError(
@@ -167,7 +240,7 @@ def _decode_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
     affine = np.eye(4)
     affine[:3, :3] = np.transpose(header["space directions"])
     affine[:3, 3] = header["space origin"]
-    return array, _NRRD_SPACES[space.lower()] @ affine
+    return _NRRD_SPACES[space.lower()] @ affine
 
 
 def _nrrd_header(volume: Volume, *, compress: bool) -> dict[str, Any]:
