@@ -41,14 +41,18 @@ def scan_name(path: Path | str) -> str:
     return name
 
 
-def read_scan(path: Path | str) -> Volume:
+def read_scan(path: Path | str, *, grid: Gridded | None = None) -> Volume:
     """Read a scan as float32.
+
+    Args:
+        path: of the file.
+        grid: when given, a file of another shape is refused before its voxels are read.
 
     Raises:
         InputError: the file is missing, truncated or of an unknown format, is not
             three-dimensional, holds NaN or infinite values, or has a degenerate affine.
     """
-    volume = _read(path)
+    volume = _read(path, grid)
     with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
         array = volume.array.astype(np.float32)
     if not np.isfinite(array).all():
