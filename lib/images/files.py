@@ -1,6 +1,7 @@
 """Files of scans and labels, NIfTI and NRRD, in and out."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import nrrd
 import numpy as np
 
 from lib.errors import InputError
+from lib.images.nifti import decode_nifti, nifti_image
+from lib.images.plausible_grid import check_grid, spatial_shape
 from lib.images.volume import RAS_TO_LPS, Volume, check_label_values, check_same_grid
 from lib.storage.atomic import atomic_path
 
@@ -27,6 +30,15 @@ _NRRD_SPACES = {
     "lps": RAS_TO_LPS,
 }
 
+# Names that programs write for units of space, to millimetres.
+_NRRD_UNITS = {
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres", ""), 1.0),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 10.0),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1000.0),
+    **dict.fromkeys(("um", "\N{MICRO SIGN}m", "\N{GREEK SMALL LETTER MU}m", "micron", "microns"), 0.001),
+    **dict.fromkeys(("micrometer", "micrometers", "micrometre", "micrometres"), 0.001),
+}
+
 
 def scan_name(path: Path | str) -> str:
     """Name of a scan: its file name without the image suffix."""
@@ -42,7 +54,8 @@ def read_scan(path: Path | str) -> Volume:
 
     Raises:
         InputError: the file is missing, truncated or of an unknown format, is not
-            three-dimensional, holds NaN or infinite values, or has a degenerate affine.
+            three-dimensional, holds NaN or infinite values, or does not say where it lies: see
+            `lib.images.nifti_forms` and `lib.images.plausible_grid`.
     """
     volume = _read(path)
     with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
@@ -50,11 +63,11 @@ def read_scan(path: Path | str) -> Volume:
     if not np.isfinite(array).all():
         count = int((~np.isfinite(array)).sum())
         raise InputError(f"{path}: holds {count} NaN or infinite voxels; export the scan again with finite grey values")
-    return Volume(array, volume.affine)
+    return replace(volume, array=array)
 
 
 def read_label(path: Path | str, *, values: Collection[int], scan: Volume | None = None) -> Volume:
-    """Read a label as uint8.
+    """Read a label as uint8; values within a thousandth of whole numbers are those, as scaling leaves them.
 
     Args:
         path: label file.
@@ -69,7 +82,7 @@ def read_label(path: Path | str, *, values: Collection[int], scan: Volume | None
     check_label_values(volume.array, values=values, where=str(path))
     if scan is not None:
         check_same_grid(volume, scan, where=str(path))
-    return Volume(volume.array.astype(np.uint8), volume.affine)
+    return replace(volume, array=np.rint(volume.array).astype(np.uint8))
 
 
 def write_volume(path: Path | str, volume: Volume, *, compress: bool = True) -> None:
@@ -90,7 +103,7 @@ def write_volume(path: Path | str, volume: Volume, *, compress: bool = True) -> 
         if temporary.suffix.lower() == ".nrrd":
             nrrd.write(str(temporary), volume.array, _nrrd_header(volume, compress=compress))
         else:
-            nib.save(_nifti_image(volume), temporary)
+            nib.save(nifti_image(volume), temporary)
 
 
 def _read(path: Path | str) -> Volume:
@@ -98,8 +111,8 @@ def _read(path: Path | str) -> Volume:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
-        array, affine = _decode_nrrd(path) if path.name.lower().endswith(".nrrd") else _decode_nifti(path)
-    except InputError:
+        volume = _decode_nrrd(path) if path.name.lower().endswith(".nrrd") else decode_nifti(path)
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # readers raise whatever their decoders raise
         reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
@@ -107,67 +120,37 @@ def _read(path: Path | str) -> Volume:
             f"{path}: cannot be read as an image ({reason[0]}); "
             "it may be truncated, or no NIfTI or NRRD file: copy it again"
         ) from error
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{path}: holds {array.dtype} voxels; export it again with one real number per voxel")
-    while array.ndim > 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.ndim != 3:
-        raise InputError(f"{path}: has {array.ndim} dimensions, shape {array.shape}; give one 3-D volume per file")
-    if array.size == 0 or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise InputError(f"{path}: has shape {array.shape} and a degenerate affine; export it again with its geometry")
-    return Volume(array, affine)
+    if volume.array.dtype.kind not in "biuf":
+        raise InputError(f"{path}: holds {volume.array.dtype} voxels; export it again with one real number per voxel")
+    return volume
 
 
-def _decode_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    suffix = path.name.removeprefix(scan_name(path))
-    # Of a suffix in mixed case, nibabel would look for a file in lower case.
-    is_of_one_case = suffix in (suffix.lower(), suffix.upper())
-    holder = nib.FileHolder(filename=str(path))
-    image = nib.load(path) if is_of_one_case else nib.Nifti1Image.from_file_map({"image": holder})
-    return np.asanyarray(image.dataobj), _nifti_affine(image)
+def _decode_nrrd(path: Path) -> Volume:
+    # The header first, so that voxels of a grid that cannot be used are never unpacked.
+    header = nrrd.read_header(str(path))
+    shape = spatial_shape(tuple(header["sizes"]), where=str(path))
+    affine = _nrrd_affine(path, header)
+    check_grid(affine, shape, where=str(path))
+    return Volume(nrrd.read(str(path))[0].reshape(shape, order="F"), affine)
 
 
-def _nifti_affine(image: nib.Nifti1Image) -> np.ndarray:
-    """The affine of an image, float64 (4, 4): MONAI's, so that scans lie where they lay when models were trained.
-
-    That is the sform, and else the qform, as NIfTI has it. An sform whose spacing contradicts the header's
-    voxel sizes gives way to the qform, which is made of them.
-    """
-    sizes = image.header.get_zooms()
-    if image.ndim == 3 and image.header["sform_code"] != 0 and not _has_spacing(image.affine, sizes):
-        qform = image.get_qform()
-        if _has_spacing(qform, sizes):
-            image.set_sform(qform)
-    return np.asarray(image.affine, dtype=np.float64)
-
-
-def _has_spacing(affine: np.ndarray, sizes: tuple[float, ...]) -> bool:
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    return np.allclose(sizes, np.where(spacing > 0, spacing, 1))
-
-
-def _nifti_image(volume: Volume) -> nib.Nifti1Image:
-    array = np.moveaxis(volume.array, 0, -1) if volume.array.ndim == 4 else volume.array
-    image = nib.Nifti1Image(array, volume.affine)
-    image.header.set_xyzt_units("mm")
-    return image
-
-
-def _decode_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    array, header = nrrd.read(str(path))
-    if array.ndim != 3:
-        return array, np.eye(4)
+def _nrrd_affine(path: Path, header: Mapping[str, Any]) -> np.ndarray:
+    """Where the voxels of an NRRD file lie, (4, 4) to RAS millimetres."""
     space = header.get("space", _LPS)
-    if space.lower() not in _NRRD_SPACES or "space directions" not in header:
+    directions = np.asarray(header.get("space directions", []), dtype=np.float64)[:3]
+    if space.lower() not in _NRRD_SPACES or directions.shape != (3, 3) or "space origin" not in header:
         raise InputError(
             f"{path}: has the space {space!r} and "
             f"{'some' if 'space directions' in header else 'no'} space directions; "
             f"export it again with its geometry, such as space: {_LPS}"
         )
+    units = set(header.get("space units", ["mm"]))
+    if len(units) > 1 or not units <= set(_NRRD_UNITS):
+        raise InputError(f"{path}: has the space units {', '.join(sorted(units))}; give mm along every axis")
     affine = np.eye(4)
-    affine[:3, :3] = np.transpose(header["space directions"])
+    affine[:3, :3] = directions.T
     affine[:3, 3] = header["space origin"]
-    return array, _NRRD_SPACES[space.lower()] @ affine
+    return np.diag([*[_NRRD_UNITS[units.pop()]] * 3, 1.0]) @ _NRRD_SPACES[space.lower()] @ affine
 
 
 def _nrrd_header(volume: Volume, *, compress: bool) -> dict[str, Any]:
