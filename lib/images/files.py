@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import nrrd
 import numpy as np
 
 from lib.errors import InputError
+from lib.images.nifti import decode_nifti, nifti_grid, nifti_image
 from lib.images.nrrd_reading import nrrd_header, read_nrrd, segment_names
-from lib.images.reading_limits import check_nifti
-from lib.images.volume import RAS_TO_LPS, Grid, Gridded, Volume, check_label_values, check_same_grid
+from lib.images.plausible_grid import check_grid, spatial_shape
+from lib.images.volume import RAS_TO_LPS, Grid, Gridded, Volume, check_label_values, check_same_grid, check_same_shape
 from lib.storage.atomic import atomic_path
 from lib.task.class_names import named_values, replace_values
 
@@ -29,6 +31,15 @@ _NRRD_SPACES = {
     "las": np.diag([-1.0, 1.0, 1.0, 1.0]),
     _LPS: RAS_TO_LPS,
     "lps": RAS_TO_LPS,
+}
+
+# Names that programs write for units of space, to millimetres.
+_NRRD_UNITS = {
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres", ""), 1.0),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 10.0),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1000.0),
+    **dict.fromkeys(("um", "\N{MICRO SIGN}m", "\N{GREEK SMALL LETTER MU}m", "micron", "microns"), 0.001),
+    **dict.fromkeys(("micrometer", "micrometers", "micrometre", "micrometres"), 0.001),
 }
 
 
@@ -50,7 +61,8 @@ def read_scan(path: Path | str, *, grid: Gridded | None = None) -> Volume:
 
     Raises:
         InputError: the file is missing, truncated or of an unknown format, is not
-            three-dimensional, holds NaN or infinite values, or has a degenerate affine.
+            three-dimensional, holds NaN or infinite values, or does not say where it lies: see
+            `lib.images.nifti_forms` and `lib.images.plausible_grid`.
     """
     volume = _read(path, grid)
     with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
@@ -58,13 +70,13 @@ def read_scan(path: Path | str, *, grid: Gridded | None = None) -> Volume:
     if not np.isfinite(array).all():
         count = int((~np.isfinite(array)).sum())
         raise InputError(f"{path}: holds {count} NaN or infinite voxels; export the scan again with finite grey values")
-    return Volume(array, volume.affine)
+    return replace(volume, array=array)
 
 
 def read_label(
     path: Path | str, *, values: Collection[int] | Mapping[str, int], scan: Gridded | None = None
 ) -> Volume:
-    """Read a label as uint8.
+    """Read a label as uint8; values within a thousandth of whole numbers are those, as scaling leaves them.
 
     Args:
         path: label file.
@@ -87,11 +99,11 @@ def read_label(
     check_label_values(volume.array, values=known, where=str(path))
     if scan is not None:
         check_same_grid(volume, scan, where=str(path))
-    array = volume.array.astype(np.uint8)
+    array = np.rint(volume.array).astype(np.uint8)
     if names:
         present = np.flatnonzero(np.bincount(array.ravel(), minlength=256)[1:]) + 1
         array = replace_values(array, named_values(names, present=present.tolist(), labels=labels, where=str(path)))
-    return Volume(array, volume.affine)
+    return replace(volume, array=array)
 
 
 def names_inside(path: Path | str) -> dict[int, str]:
@@ -109,17 +121,11 @@ def read_grid(path: Path | str) -> Grid:
     """Read where the voxels of a scan lie, without the voxels.
 
     Raises:
-        InputError: the file is missing or of an unknown format, is not three-dimensional, or has a degenerate affine.
+        InputError: as `read_scan`, but for what only its voxels tell.
     """
     path = Path(path)
     with _readable(path):
-        if _is_nrrd(path):
-            header = nrrd_header(path)
-            shape, affine = tuple(int(size) for size in header["sizes"]), _nrrd_affine(path, header)
-        else:
-            image = _load_nifti(path, None)
-            shape, affine = image.shape, _nifti_affine(image)
-    return Grid(_checked_shape(path, shape, affine), affine)
+        return _nrrd_grid(path, nrrd_header(path)) if _is_nrrd(path) else nifti_grid(path)
 
 
 def write_volume(path: Path | str, volume: Volume, *, compress: bool = True) -> None:
@@ -140,7 +146,7 @@ def write_volume(path: Path | str, volume: Volume, *, compress: bool = True) -> 
         if temporary.suffix.lower() == ".nrrd":
             nrrd.write(str(temporary), volume.array, _nrrd_header(volume, compress=compress))
         else:
-            nib.save(_nifti_image(volume), temporary)
+            nib.save(nifti_image(volume), temporary)
 
 
 def _is_nrrd(path: Path | str) -> bool:
@@ -151,10 +157,10 @@ def _read(path: Path | str, grid: Gridded | None = None) -> Volume:
     """Read a file; what does not have the shape of the grid is refused before its voxels are read."""
     path = Path(path)
     with _readable(path):
-        array, affine = _decode_nrrd(path, grid) if _is_nrrd(path) else _decode_nifti(path, grid)
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{path}: holds {array.dtype} voxels; export it again with one real number per voxel")
-    return Volume(array.reshape(_checked_shape(path, array.shape, affine)), affine)
+        volume = _decode_nrrd(path, grid) if _is_nrrd(path) else decode_nifti(path, grid)
+    if volume.array.dtype.kind not in "biuf":
+        raise InputError(f"{path}: holds {volume.array.dtype} voxels; export it again with one real number per voxel")
+    return volume
 
 
 @contextmanager
@@ -164,7 +170,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: no such file")
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # readers raise whatever their decoders raise
         reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
@@ -174,77 +180,38 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _checked_shape(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> tuple[int, int, int]:
-    """Shape without axes of one voxel at its end."""
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) != 3:
-        raise InputError(f"{path}: has {len(shape)} dimensions, shape {shape}; give one 3-D volume per file")
-    if 0 in shape or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise InputError(f"{path}: has shape {shape} and a degenerate affine; export it again with its geometry")
-    x, y, z = shape
-    return x, y, z
+def _decode_nrrd(path: Path, grid: Gridded | None) -> Volume:
+    # The header first, so that voxels of a grid that cannot be used are never unpacked.
+    found = _nrrd_grid(path, nrrd_header(path))
+    if grid is not None:
+        check_same_shape(found.shape, grid, where=str(path))
+    return Volume(read_nrrd(path).reshape(found.shape, order="F"), found.affine)
 
 
-def _decode_nifti(path: Path, grid: Gridded | None) -> tuple[np.ndarray, np.ndarray]:
-    image = _load_nifti(path, grid)
-    return np.asanyarray(image.dataobj), _nifti_affine(image)
-
-
-def _load_nifti(path: Path, grid: Gridded | None) -> nib.Nifti1Image:
-    check_nifti(path, grid)
-    suffix = path.name.removeprefix(scan_name(path))
-    # Of a suffix in mixed case, nibabel would look for a file in lower case.
-    is_of_one_case = suffix in (suffix.lower(), suffix.upper())
-    holder = nib.FileHolder(filename=str(path))
-    return nib.load(path) if is_of_one_case else nib.Nifti1Image.from_file_map({"image": holder})
-
-
-def _nifti_affine(image: nib.Nifti1Image) -> np.ndarray:
-    """The affine of an image, float64 (4, 4): MONAI's, so that scans lie where they lay when models were trained.
-
-    That is the sform, and else the qform, as NIfTI has it. An sform whose spacing contradicts the header's
-    voxel sizes gives way to the qform, which is made of them.
-    """
-    sizes = image.header.get_zooms()
-    if image.ndim == 3 and image.header["sform_code"] != 0 and not _has_spacing(image.affine, sizes):
-        qform = image.get_qform()
-        if _has_spacing(qform, sizes):
-            image.set_sform(qform)
-    return np.asarray(image.affine, dtype=np.float64)
-
-
-def _has_spacing(affine: np.ndarray, sizes: tuple[float, ...]) -> bool:
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    return np.allclose(sizes, np.where(spacing > 0, spacing, 1))
-
-
-def _nifti_image(volume: Volume) -> nib.Nifti1Image:
-    array = np.moveaxis(volume.array, 0, -1) if volume.array.ndim == 4 else volume.array
-    image = nib.Nifti1Image(array, volume.affine)
-    image.header.set_xyzt_units("mm")
-    return image
-
-
-def _decode_nrrd(path: Path, grid: Gridded | None) -> tuple[np.ndarray, np.ndarray]:
-    array, header = read_nrrd(path, grid)
-    return array, _nrrd_affine(path, header)
+def _nrrd_grid(path: Path, header: Mapping[str, Any]) -> Grid:
+    shape = spatial_shape(tuple(header["sizes"]), where=str(path))
+    affine = _nrrd_affine(path, header)
+    check_grid(affine, shape, where=str(path))
+    return Grid(shape, affine)
 
 
 def _nrrd_affine(path: Path, header: Mapping[str, Any]) -> np.ndarray:
-    if len(header["sizes"]) != 3:
-        return np.eye(4)
+    """Where the voxels of an NRRD file lie, (4, 4) to RAS millimetres."""
     space = header.get("space", _LPS)
-    if space.lower() not in _NRRD_SPACES or "space directions" not in header:
+    directions = np.asarray(header.get("space directions", []), dtype=np.float64)[:3]
+    if space.lower() not in _NRRD_SPACES or directions.shape != (3, 3) or "space origin" not in header:
         raise InputError(
             f"{path}: has the space {space!r} and "
             f"{'some' if 'space directions' in header else 'no'} space directions; "
             f"export it again with its geometry, such as space: {_LPS}"
         )
+    units = set(header.get("space units", ["mm"]))
+    if len(units) > 1 or not units <= set(_NRRD_UNITS):
+        raise InputError(f"{path}: has the space units {', '.join(sorted(units))}; give mm along every axis")
     affine = np.eye(4)
-    affine[:3, :3] = np.transpose(header["space directions"])
+    affine[:3, :3] = directions.T
     affine[:3, 3] = header["space origin"]
-    return _NRRD_SPACES[space.lower()] @ affine
+    return np.diag([*[_NRRD_UNITS[units.pop()]] * 3, 1.0]) @ _NRRD_SPACES[space.lower()] @ affine
 
 
 def _nrrd_header(volume: Volume, *, compress: bool) -> dict[str, Any]:

@@ -8,9 +8,13 @@ import numpy as np
 
 from lib.errors import InputError
 from lib.images.grid_distance import SAME_GRID, corner_distance
+from lib.images.nifti_forms import NiftiForms
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """From the millimetres of NIfTI and of all volumes here to those of DICOM and NRRD, and back."""
+
+# Tools scale labels that they store as another type, and 1 comes back as 1.00000002.
+_ROUNDING = 1e-3
 
 
 class Gridded(Protocol):
@@ -40,10 +44,13 @@ class Volume:
     Attributes:
         array: shape (x, y, z), in the order of the axes of the file.
         affine: shape (4, 4), float64, from voxel indices to RAS millimetres.
+        forms: the header of the NIfTI file that the volume was read from, None for others. What is written with them
+            lies where that file lies, in every program.
     """
 
     array: np.ndarray
     affine: np.ndarray
+    forms: NiftiForms | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -67,15 +74,15 @@ def check_label_values(array: np.ndarray, *, values: Collection[int], where: str
     """Check that a label holds only known values.
 
     Raises:
-        InputError: a voxel is not finite, not whole, or not one of 0 and `values`.
+        InputError: a voxel is not finite, not within a thousandth of a whole number, or not one of 0 and `values`.
     """
     found = np.unique(array)
     if not np.isfinite(found).all():
         raise InputError(f"{where}: the label holds NaN or infinite values; save it again as whole numbers")
-    fractions = found[found != np.floor(found)]
+    fractions = found[np.abs(found - np.rint(found)) > _ROUNDING]
     if fractions.size:
         raise InputError(f"{where}: the label holds {fractions[0]}, no whole number; save it again as whole numbers")
-    unknown = sorted(set(found.tolist()) - {0, *values})
+    unknown = sorted(set(np.rint(found).tolist()) - {0, *values})
     if unknown:
         shown = ", ".join(f"{value:g}" for value in unknown[:5])
         known = ", ".join(str(value) for value in sorted({0, *values}))
