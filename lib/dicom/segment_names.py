@@ -12,6 +12,7 @@ from lib.task.class_names import class_value, comparable, named_values
 _STOPGAP = re.compile(r"|segment[ _-]*\d*")
 """What programs call a segment that nobody gave a name."""
 
+
 def segment_name(segment: Dataset) -> str:
     """Name of an item of a SegmentSequence.
 

@@ -73,9 +73,7 @@ def read_scan(path: Path | str, *, grid: Gridded | None = None) -> Volume:
     return replace(volume, array=array)
 
 
-def read_label(
-    path: Path | str, *, values: Collection[int] | Mapping[str, int], scan: Gridded | None = None
-) -> Volume:
+def read_label(path: Path | str, *, values: Collection[int] | Mapping[str, int], scan: Gridded | None = None) -> Volume:
     """Read a label as uint8; values within a thousandth of whole numbers are those, as scaling leaves them.
 
     Args:
@@ -92,11 +90,11 @@ def read_label(
         InputError: as `read_scan`, and when the label holds a value that is not whole or not
             known, a segment that is no class, or lies on another grid than `scan`.
     """
-    labels = values if isinstance(values, Mapping) else {}
+    labels: Mapping[str, int] = values if isinstance(values, Mapping) else {}
+    numbers: Collection[int] = values.values() if isinstance(values, Mapping) else values
     names = names_inside(path) if labels else {}
     volume = _read(path, scan)
-    known = range(1, 256) if names else labels.values() if labels else values
-    check_label_values(volume.array, values=known, where=str(path))
+    check_label_values(volume.array, values=range(1, 256) if names else numbers, where=str(path))
     if scan is not None:
         check_same_grid(volume, scan, where=str(path))
     array = np.rint(volume.array).astype(np.uint8)

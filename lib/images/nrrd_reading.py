@@ -5,7 +5,7 @@ import io
 import math
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +20,7 @@ _LONGEST_SKIP = 1 << 16
 _MOST_UNPACKED = 50_000
 """Bytes that a byte of gzip or bzip2 can hold at most."""
 
-_UNPACKERS = {
+_UNPACKERS: dict[str, Callable[[], Any]] = {
     **dict.fromkeys(("gzip", "gz"), lambda: zlib.decompressobj(zlib.MAX_WBITS | 16)),
     **dict.fromkeys(("bzip2", "bz2"), bz2.BZ2Decompressor),
 }
@@ -116,7 +116,7 @@ def _itemsize(path: Path, header: Mapping[str, Any]) -> int:
 
 
 def _byte_skip(path: Path, header: Mapping[str, Any]) -> int:
-    """Bytes before the data, -1 where it stands at the end of the file; a header can ask for endless work with either skip."""
+    """Bytes before the data, -1 where it stands at the end of the file; either skip can ask for endless work."""
     skips = {name: int(header.get(name, header.get(name.replace(" ", ""), 0))) for name in ("line skip", "byte skip")}
     lowest = {"line skip": 0, "byte skip": 0 if header["encoding"] in _UNPACKERS else -1}
     for name, skip in skips.items():

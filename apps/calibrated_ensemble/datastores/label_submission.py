@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from monailabel.interfaces.exception import MONAILabelException
+from monailabel.interfaces.exception import ImageNotFoundException
 from sqlalchemy import Engine
 
 from apps.calibrated_ensemble.annotator import annotator_of
@@ -105,14 +105,14 @@ class LabelSubmission:
         Raises:
             ConflictError: of the block, which has kept the label itself.
             ProductError: the block raised this one, or something unforeseen.
-            MONAILabelException: the block raised this one.
+            ImageNotFoundException: the block raised this one.
         """
         try:
             yield
         except ConflictError:
             raise
-        except MONAILabelException as error:
-            raise type(error)(self._kept(scan, label, str(error.msg), sent)) from error
+        except ImageNotFoundException as error:
+            raise ImageNotFoundException(self._kept(scan, label, str(error.msg), sent)) from error
         except ProductError as error:
             raise type(error)(self._kept(scan, label, str(error), sent)) from error
         except Exception as error:
@@ -125,9 +125,7 @@ class LabelSubmission:
         """Record that a scan has its label; its lease ends and it is not served again."""
         mark_labelled(self._engine, scan, client=client, detail=" ".join(warnings) or None)
 
-    def _review_final(
-        self, scan: str, label: Path, image: Path, label_info: Any, region: Path | None
-    ) -> ReviewedLabel:
+    def _review_final(self, scan: str, label: Path, image: Path, label_info: Any, region: Path | None) -> ReviewedLabel:
         file = self._with_task_values(label, image, label_info)
         review = review_label(file, image, self._task, region=region)
         if review.refused is not None:

@@ -78,7 +78,9 @@ class LabelVersions:
         """
         started_from = sent.get(STARTED_FROM)
         if not isinstance(started_from, str | None):
-            raise InputError(f"{STARTED_FROM}: is {started_from!r:.50}; give the label_version that the work began from")
+            raise InputError(
+                f"{STARTED_FROM}: is {started_from!r:.50}; give the label_version that the work began from"
+            )
         if standing is None or self._is_same(standing.file, label):
             return []
         who, when = standing.submitted_by or "Somebody", _moment(standing.submitted_at)
@@ -100,8 +102,10 @@ class LabelVersions:
         kept = self._keep(scan, standing.file, standing.submitted_by, "another label took its place")
         if started_from is not None:
             return []
-        return [f"The label that {who.lower() if not standing.submitted_by else who} submitted{when} is replaced; "
-                f"it is kept on the server as {kept.name}"]
+        return [
+            f"The label that {who.lower() if not standing.submitted_by else who} submitted{when} is replaced; "
+            f"it is kept on the server as {kept.name}"
+        ]
 
     def _is_same(self, standing: Path, label: Path) -> bool:
         try:
