@@ -10,6 +10,7 @@ import SimpleITK as sitk  # noqa: N813
 from pydicom import Dataset
 
 from lib.errors import InputError
+from lib.images.grid_distance import SAME_GRID, corner_distance
 from lib.images.volume import RAS_TO_LPS, Volume
 
 SLICE_TOLERANCE = 0.1
@@ -285,9 +286,9 @@ def _check_same_place(image: sitk.Image, grid: SeriesGrid, where: str) -> None:
     lps = np.eye(4)
     lps[:3, :3] = direction * np.asarray(image.GetSpacing())
     lps[:3, 3] = image.GetOrigin()
-    corners = np.array([[0, 0, 0], [grid.shape[0] - 1, grid.shape[1] - 1, grid.shape[2] - 1]])
-    seen = grid.indices(corners @ lps[:3, :3].T + lps[:3, 3])
-    if image.GetSize() != grid.shape or np.abs(seen - corners).max() > SLICE_TOLERANCE:
+    if grid.shape[2] == 1:  # ITK does not know how thick a single slice is
+        lps[:3, 2] = (RAS_TO_LPS @ grid.affine)[:3, 2]
+    if image.GetSize() != grid.shape or corner_distance(RAS_TO_LPS @ lps, grid.affine, grid.shape) > SAME_GRID:
         raise InputError(
             f"{where}: its attributes and its pixels disagree about the geometry, {grid.shape} voxels from "
             f"{grid.affine[:3, 3].tolist()} and {image.GetSize()}; send the series again"

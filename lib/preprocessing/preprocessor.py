@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 
-from lib.images.volume import Volume, check_same_grid
+from lib.images.volume import Grid, Volume, check_same_grid
 from lib.preprocessing.intensity import normalised
 from lib.preprocessing.plan import Plan
 from lib.preprocessing.resampling import reorient, resample, resampled_grid
@@ -53,8 +53,7 @@ class Preprocessor:
         """
         affine = like.meta["original_affine"]
         x, y, z = like.meta["spatial_shape"].tolist()
-        grid = Volume(np.broadcast_to(np.uint8(0), (x, y, z)), affine)
-        check_same_grid(volume, grid, where="label")
+        check_same_grid(volume, Grid((x, y, z), affine), where="label")
         # The scan's affine rather than the label's own, which may differ by rounding in its header.
         return self._to_grid(volume.array, affine, mode="nearest").as_tensor()[0].to(torch.uint8)
 

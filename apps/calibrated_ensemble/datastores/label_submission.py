@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from apps.calibrated_ensemble.annotator import annotator_of
 from lib.datasets.label_tags import FINAL
-from lib.dicom.segment_names import replace_values, values_by_name
+from lib.dicom.segment_names import values_by_name
 from lib.errors import InputError
 from lib.images.files import SUFFIXES, read_label, read_scan, write_volume
 from lib.images.region import read_region

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from apps.calibrated_ensemble.pacs.catalogue import CataloguedSegmentation, SegmentationCatalogue, SegmentationFacts
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series, StoredSegmentation
-from lib.dicom.segment_names import class_value
+from lib.task.class_names import class_value
 from lib.errors import UnreachableError
 
 logger = logging.getLogger(__name__)

@@ -232,7 +232,7 @@ def test_a_label_of_another_place_is_refused(tmp_path: Path, change: str) -> Non
     else:
         affine[:3, 0] *= -1 if change == "mirrored" else 1.1
     path = _nifti(tmp_path / "label.nii", np.zeros((4, 5, 6), dtype=np.uint8), affine)
-    assert "affine differs" in _refusal(path, values=(1,), scan=Volume(_grey(), _AFFINE))
+    assert "voxels from its scan" in _refusal(path, values=(1,), scan=Volume(_grey(), _AFFINE))
 
 
 def test_rounding_in_a_header_is_not_another_grid() -> None:
