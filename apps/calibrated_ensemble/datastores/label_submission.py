@@ -4,7 +4,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from lib.dicom.segment_names import values_by_name
 from lib.errors import InputError
 from lib.images.files import SUFFIXES, read_label, read_scan, write_volume
 from lib.images.region import read_region
-from lib.images.volume import Volume
 from lib.storage.atomic import atomic_path
 from lib.task.task import Task
 from scoring.database.engine import record_event, writing
@@ -107,7 +106,7 @@ class LabelSubmission:
             return label
         with tempfile.NamedTemporaryFile(prefix="calibrated-ensemble-", suffix=".nii.gz", delete=False) as file:
             path = Path(file.name)
-        write_volume(path, Volume(replace_values(volume.array, values), volume.affine))
+        write_volume(path, replace(volume, array=replace_values(volume.array, values)))
         return path
 
     def keep(self, scan: str, label: Path, reason: str, sent: Mapping[str, Any]) -> Path:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from apps.calibrated_ensemble.pacs.catalogue import CataloguedSegmentation, SegmentationCatalogue, SegmentationFacts
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series, StoredSegmentation
-from lib.task.class_names import class_value
 from lib.errors import UnreachableError
+from lib.task.class_names import class_value
 
 logger = logging.getLogger(__name__)
 
