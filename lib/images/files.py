@@ -4,43 +4,21 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import nrrd
 import numpy as np
 
 from lib.errors import InputError
-from lib.images.nifti import decode_nifti, nifti_grid, nifti_image
+from lib.images.nifti import nifti_grid, nifti_image, read_nifti
+from lib.images.nrrd_geometry import nrrd_fields, nrrd_grid
 from lib.images.nrrd_reading import nrrd_header, read_nrrd, segment_names
-from lib.images.plausible_grid import check_grid, spatial_shape
-from lib.images.volume import RAS_TO_LPS, Grid, Gridded, Volume, check_label_values, check_same_grid, check_same_shape
+from lib.images.volume import Grid, Gridded, Volume, check_label_values, check_same_grid
 from lib.storage.atomic import atomic_path
 from lib.task.class_names import named_values, replace_values
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 """File formats that are read; `scan_name` takes them off a file name."""
-
-_LPS = "left-posterior-superior"
-
-# From an anatomical space of NRRD to RAS.
-_NRRD_SPACES = {
-    "right-anterior-superior": np.eye(4),
-    "ras": np.eye(4),
-    "left-anterior-superior": np.diag([-1.0, 1.0, 1.0, 1.0]),
-    "las": np.diag([-1.0, 1.0, 1.0, 1.0]),
-    _LPS: RAS_TO_LPS,
-    "lps": RAS_TO_LPS,
-}
-
-# Names that programs write for units of space, to millimetres.
-_NRRD_UNITS = {
-    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres", ""), 1.0),
-    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 10.0),
-    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1000.0),
-    **dict.fromkeys(("um", "\N{MICRO SIGN}m", "\N{GREEK SMALL LETTER MU}m", "micron", "microns"), 0.001),
-    **dict.fromkeys(("micrometer", "micrometers", "micrometre", "micrometres"), 0.001),
-}
 
 
 def scan_name(path: Path | str) -> str:
@@ -119,11 +97,11 @@ def read_grid(path: Path | str) -> Grid:
     """Read where the voxels of a scan lie, without the voxels.
 
     Raises:
-        InputError: as `read_scan`, but for what only its voxels tell.
+        InputError: the file is missing or of an unknown format, is not three-dimensional, or has a degenerate affine.
     """
     path = Path(path)
     with _readable(path):
-        return _nrrd_grid(path, nrrd_header(path)) if _is_nrrd(path) else nifti_grid(path)
+        return nrrd_grid(path, nrrd_header(path)) if _is_nrrd(path) else nifti_grid(path)
 
 
 def write_volume(path: Path | str, volume: Volume, *, compress: bool = True) -> None:
@@ -142,7 +120,7 @@ def write_volume(path: Path | str, volume: Volume, *, compress: bool = True) -> 
     """
     with atomic_path(Path(path)) as temporary:
         if temporary.suffix.lower() == ".nrrd":
-            nrrd.write(str(temporary), volume.array, _nrrd_header(volume, compress=compress))
+            nrrd.write(str(temporary), volume.array, nrrd_fields(volume, compress=compress))
         else:
             nib.save(nifti_image(volume), temporary)
 
@@ -155,10 +133,17 @@ def _read(path: Path | str, grid: Gridded | None = None) -> Volume:
     """Read a file; what does not have the shape of the grid is refused before its voxels are read."""
     path = Path(path)
     with _readable(path):
-        volume = _decode_nrrd(path, grid) if _is_nrrd(path) else decode_nifti(path, grid)
+        volume = _read_nrrd(path, grid) if _is_nrrd(path) else read_nifti(path, grid)
     if volume.array.dtype.kind not in "biuf":
         raise InputError(f"{path}: holds {volume.array.dtype} voxels; export it again with one real number per voxel")
     return volume
+
+
+def _read_nrrd(path: Path, grid: Gridded | None) -> Volume:
+    # The header first, so that voxels of a grid that cannot be used are never unpacked.
+    lies = nrrd_grid(path, nrrd_header(path))
+    array, _ = read_nrrd(path, grid)
+    return Volume(array.reshape(lies.shape, order="F"), lies.affine)
 
 
 @contextmanager
@@ -176,51 +161,3 @@ def _readable(path: Path) -> Iterator[None]:
             f"{path}: cannot be read as an image ({reason[0]}); "
             "it may be truncated, or no NIfTI or NRRD file: copy it again"
         ) from error
-
-
-def _decode_nrrd(path: Path, grid: Gridded | None) -> Volume:
-    # The header first, so that voxels of a grid that cannot be used are never unpacked.
-    found = _nrrd_grid(path, nrrd_header(path))
-    if grid is not None:
-        check_same_shape(found.shape, grid, where=str(path))
-    return Volume(read_nrrd(path).reshape(found.shape, order="F"), found.affine)
-
-
-def _nrrd_grid(path: Path, header: Mapping[str, Any]) -> Grid:
-    shape = spatial_shape(tuple(header["sizes"]), where=str(path))
-    affine = _nrrd_affine(path, header)
-    check_grid(affine, shape, where=str(path))
-    return Grid(shape, affine)
-
-
-def _nrrd_affine(path: Path, header: Mapping[str, Any]) -> np.ndarray:
-    """Where the voxels of an NRRD file lie, (4, 4) to RAS millimetres."""
-    space = header.get("space", _LPS)
-    directions = np.asarray(header.get("space directions", []), dtype=np.float64)[:3]
-    if space.lower() not in _NRRD_SPACES or directions.shape != (3, 3) or "space origin" not in header:
-        raise InputError(
-            f"{path}: has the space {space!r} and "
-            f"{'some' if 'space directions' in header else 'no'} space directions; "
-            f"export it again with its geometry, such as space: {_LPS}"
-        )
-    units = set(header.get("space units", ["mm"]))
-    if len(units) > 1 or not units <= set(_NRRD_UNITS):
-        raise InputError(f"{path}: has the space units {', '.join(sorted(units))}; give mm along every axis")
-    affine = np.eye(4)
-    affine[:3, :3] = directions.T
-    affine[:3, 3] = header["space origin"]
-    return np.diag([*[_NRRD_UNITS[units.pop()]] * 3, 1.0]) @ _NRRD_SPACES[space.lower()] @ affine
-
-
-def _nrrd_header(volume: Volume, *, compress: bool) -> dict[str, Any]:
-    lps = RAS_TO_LPS @ volume.affine
-    directions, kinds = lps[:3, :3].T, ["domain"] * 3
-    if volume.array.ndim == 4:
-        directions, kinds = np.vstack([np.full(3, np.nan), directions]), ["list", *kinds]
-    return {
-        "space": _LPS,
-        "space directions": directions,
-        "space origin": lps[:3, 3],
-        "kinds": kinds,
-        "encoding": "gzip" if compress else "raw",
-    }

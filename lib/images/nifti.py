@@ -7,61 +7,37 @@ import numpy as np
 from nibabel.openers import ImageOpener
 
 from lib.errors import InputError
-from lib.images.nifti_extensions import check_extensions
 from lib.images.nifti_forms import NiftiForms
 from lib.images.plausible_grid import check_grid, spatial_shape
-from lib.images.volume import Grid, Gridded, Volume, check_same_shape
+from lib.images.reading_limits import check_nifti
+from lib.images.volume import Grid, Gridded, Volume
 
 _KINDS = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
 """By the size of the header, which a file begins with."""
 
-_DEFLATE_AT_MOST = 1032
-"""How many bytes one byte of a gzip file can hold."""
 
-
-def decode_nifti(path: Path, grid: Gridded | None = None) -> Volume:
-    """Read a NIfTI file; voxels of any type, in units where the header scales them.
+def read_nifti(path: Path, grid: Gridded | None = None) -> Volume:
+    """Read a NIfTI file: voxels of any type, in units where the header scales them.
 
     Args:
         path: of the file.
-        grid: when given, a file of another shape is refused.
+        grid: what it must have the shape of.
 
     Raises:
-        InputError: the file is no NIfTI, or declares a grid that cannot be used or is another than the given one; told
+        InputError: it is no NIfTI file, has another shape than the grid, or declares a grid that cannot be used; told
             before voxels are read.
         Exception: whatever nibabel raises of a damaged file.
     """
-    image, shape, affine, forms = _opened(path)
-    if grid is not None:
-        check_same_shape(shape, grid, where=str(path))
-    _check_length(path, image)
+    check_nifti(path, grid)
+    image, forms = _open(path)
+    shape, affine = _grid(path, image, forms)
     return Volume(np.asanyarray(image.dataobj).reshape(shape, order="F"), affine, forms)
 
 
 def nifti_grid(path: Path) -> Grid:
-    """Read where the voxels of a NIfTI file lie, and none of them.
-
-    Raises:
-        InputError: the file is no NIfTI, or declares a grid that cannot be used.
-        Exception: whatever nibabel raises of a damaged file.
-    """
-    _, shape, affine, _ = _opened(path)
-    return Grid(shape, affine)
-
-
-def _opened(path: Path) -> tuple[nib.Nifti1Image, tuple[int, int, int], np.ndarray, NiftiForms]:
-    """The image, whose voxels are not read yet, its shape, its affine and what its header says of it."""
-    kind = _kind_of(path)
-    check_extensions(path, kind.header_class)
-    # By its class, since of a suffix in mixed case nibabel would look for a file in lower case.
-    image = kind.from_file_map({"image": nib.FileHolder(filename=str(path))})
-    # As it is in the file: nibabel mends what other programs take as it stands.
-    with ImageOpener(str(path)) as file:
-        forms = NiftiForms.of(kind.header_class.from_fileobj(file, check=False))
-    shape = spatial_shape(image.shape, where=str(path))
-    affine = forms.affine(shape, where=str(path))
-    check_grid(affine, shape, where=str(path))
-    return image, shape, affine, forms
+    """Read where the voxels of a NIfTI file lie; errors as of `read_nifti`."""
+    check_nifti(path, None)
+    return Grid(*_grid(path, *_open(path)))
 
 
 def nifti_image(volume: Volume) -> nib.Nifti1Image:
@@ -79,10 +55,26 @@ def nifti_image(volume: Volume) -> nib.Nifti1Image:
     return nib.Nifti1Image(array, None, header)
 
 
+def _open(path: Path) -> tuple[nib.Nifti1Image, NiftiForms]:
+    kind = _kind_of(path)
+    # By its class, since of a suffix in mixed case nibabel would look for a file in lower case.
+    image = kind.from_file_map({"image": nib.FileHolder(filename=str(path))})
+    # As it is in the file: nibabel mends what other programs take as it stands.
+    with ImageOpener(str(path)) as file:
+        return image, NiftiForms.of(kind.header_class.from_fileobj(file, check=False))
+
+
+def _grid(path: Path, image: nib.Nifti1Image, forms: NiftiForms) -> tuple[tuple[int, int, int], np.ndarray]:
+    shape = spatial_shape(image.shape, where=str(path))
+    affine = forms.affine(shape, where=str(path))
+    check_grid(affine, shape, where=str(path))
+    return shape, affine
+
+
 def _kind_of(path: Path) -> type[nib.Nifti1Image]:
     with ImageOpener(str(path)) as file:
         start = file.read(4)
-    sizes = {int.from_bytes(start, order) for order in ("little", "big")}
+    sizes = {int.from_bytes(start, "little"), int.from_bytes(start, "big")}
     found = [_KINDS[size] for size in sizes & set(_KINDS)]
     if not found or len(start) < 4:
         raise InputError(
@@ -90,14 +82,3 @@ def _kind_of(path: Path) -> type[nib.Nifti1Image]:
             "it may be truncated, or no NIfTI or NRRD file: copy it again"
         )
     return found[0]
-
-
-def _check_length(path: Path, image: nib.Nifti1Image) -> None:
-    """Refuse a file that cannot hold its voxels before memory is taken for them."""
-    declared = int(np.prod(image.shape, dtype=object)) * image.get_data_dtype().itemsize
-    limit = path.stat().st_size * (_DEFLATE_AT_MOST if path.name.lower().endswith(".gz") else 1)
-    if declared > limit:
-        raise InputError(
-            f"{path}: cannot be read as an image ({path.stat().st_size} bytes cannot hold {image.shape} voxels); "
-            "it may be truncated: copy it again"
-        )

@@ -14,11 +14,11 @@ import nrrd
 import numpy as np
 
 from lib.errors import InputError
+from lib.images.reading_limits import check_fits_file, check_shape
+from lib.images.volume import Gridded
 
 _LONGEST_HEADER = 1 << 22
 _LONGEST_SKIP = 1 << 16
-_MOST_UNPACKED = 50_000
-"""Bytes that a byte of gzip or bzip2 can hold at most."""
 
 _UNPACKERS: dict[str, Callable[[], Any]] = {
     **dict.fromkeys(("gzip", "gz"), lambda: zlib.decompressobj(zlib.MAX_WBITS | 16)),
@@ -28,36 +28,39 @@ _UNPACKERS: dict[str, Callable[[], Any]] = {
 _NAME = re.compile(r"Segment(\d+)_Name")
 
 
-def read_nrrd(path: Path) -> np.ndarray:
-    """Read an array, no more of it than its header declares.
+def read_nrrd(path: Path, grid: Gridded | None = None) -> tuple[np.ndarray, Mapping[str, Any]]:
+    """Read an array and the fields of its header.
+
+    Data of other files is never followed: what came over the network could name any file of the server.
+
+    Args:
+        path: of the file.
+        grid: what the array must have the shape of, which is checked before voxels are read.
 
     Returns:
         Axes in the order of the file.
 
     Raises:
-        InputError: detached data (see `nrrd_header`), no number a voxel, or more data than is declared or than the
-            file can hold.
-        Exception: whatever pynrrd raises where it is no NRRD file, or data is missing.
+        InputError: detached data, no number a voxel, another shape than the grid's, or other data than is declared.
+        Exception: whatever pynrrd raises where it is no NRRD file.
     """
     with _opened(path) as (stream, header):
         shape, itemsize = tuple(int(size) for size in header["sizes"]), _itemsize(path, header)
-        skip = _byte_skip(path, header)
+        check_shape(path, shape, grid)
+        _check_skips(path, header)
         encoding = header["encoding"]
         if encoding not in _UNPACKERS:
-            return nrrd.read_data(header, stream)
-        count, size = skip + itemsize * math.prod(shape), path.stat().st_size
-        if count > size * _MOST_UNPACKED:
-            raise InputError(f"{path}: declares {shape} voxels, which its {size} bytes cannot hold; copy it again")
+            return nrrd.read_data(header, stream), header
+        count = int(header.get("byte skip", header.get("byteskip", 0))) + itemsize * math.prod(shape)
+        check_fits_file(path, count, suffix=".gz" if encoding.startswith("gz") else ".bz2")
         content = _UNPACKERS[encoding]().decompress(stream.read(), count + 1)
         if len(content) > count:
             raise InputError(f"{path}: holds more data than the {shape} voxels that it declares; save it again")
-        return nrrd.read_data({**header, "encoding": "raw"}, io.BytesIO(content))
+        return nrrd.read_data({**header, "encoding": "raw"}, io.BytesIO(content)), header
 
 
 def nrrd_header(path: Path) -> Mapping[str, Any]:
     """Read the fields of a header.
-
-    Data of other files is never followed: what came over the network could name any file of the server.
 
     Raises:
         InputError: the data is detached.
@@ -115,14 +118,12 @@ def _itemsize(path: Path, header: Mapping[str, Any]) -> int:
     return int(nrrd.read_data(empty, io.BytesIO()).dtype.itemsize)
 
 
-def _byte_skip(path: Path, header: Mapping[str, Any]) -> int:
-    """Bytes before the data, -1 where it stands at the end of the file; either skip can ask for endless work."""
-    skips = {name: int(header.get(name, header.get(name.replace(" ", ""), 0))) for name in ("line skip", "byte skip")}
-    lowest = {"line skip": 0, "byte skip": 0 if header["encoding"] in _UNPACKERS else -1}
-    for name, skip in skips.items():
-        if not lowest[name] <= skip <= _LONGEST_SKIP:
-            raise InputError(f"{path}: has the {name} {skip}; save it again without one")
-    return skips["byte skip"]
+def _check_skips(path: Path, header: Mapping[str, Any]) -> None:
+    for field in ("line skip", "byte skip"):
+        skip = header.get(field, header.get(field.replace(" ", ""), 0))
+        lowest = -1 if field == "byte skip" and header["encoding"] not in _UNPACKERS else 0
+        if not lowest <= skip <= _LONGEST_SKIP:
+            raise InputError(f"{path}: has the {field} {skip}; save it again without one")
 
 
 def _label_value(header: Mapping[str, Any], number: int, where: str) -> int:

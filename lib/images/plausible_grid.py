@@ -44,9 +44,9 @@ def check_grid(affine: np.ndarray, shape: tuple[int, int, int], *, where: str) -
         raise InputError(f"{where}: has shape {shape} and a degenerate affine; export it again with its geometry")
     longest = float((spacing * shape).max())
     if not (_VOXEL[0] <= spacing.min() and spacing.max() <= _VOXEL[1] and _within(longest, _LONGEST_SIDE)):
-        sizes = " x ".join(f"{size:.3g}" for size in spacing)
+        sizes = " x ".join(f"{size:.6g}" for size in spacing)
         raise InputError(
-            f"{where}: has voxels of {sizes} mm and a longest side of {longest:.3g} mm; "
+            f"{where}: has voxels of {sizes} mm and a longest side of {longest:.6g} mm; "
             "give a header whose sizes are in millimetres, or one that names their unit"
         )
 

@@ -91,6 +91,7 @@ class Ensemble:
             generation=generation.id,
             classes=generation.task.classes,
             typical_volumes=generation.typical_volumes,
+            forms=scan.forms,
         )
 
     def segment(self, outputs: MemberOutputs, image: MetaTensor) -> np.ndarray:

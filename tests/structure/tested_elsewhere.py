@@ -19,6 +19,7 @@ TESTED_ELSEWHERE = {
     "lib/ensemble_training/training_run.py": "tests/lib/ensemble_training/test_train.py",
     "lib/evaluation/statistics_files.py": "tests/lib/evaluation/test_evaluation_run.py",
     "lib/executors/executor.py": "tests/lib/executors/test_local.py",
+    "lib/images/nifti.py": "tests/lib/images/test_files.py",
     "lib/images/region.py": "tests/lib/preprocessing/test_prepared_scans.py",
     "lib/images/volume.py": "tests/lib/images/test_files.py",
     "lib/models/generation_folder.py": "tests/lib/models/test_generation.py",

@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ class LabelSubmission:
             return label  # the review says what is wrong with it
         present = np.flatnonzero(np.bincount(volume.array.ravel(), minlength=256)[1:]) + 1
         values = values_by_name(label_info, present=present.tolist(), labels=self._task.labels)
-        return _written(Volume(replace_values(volume.array, values), volume.affine)) if values else label
+        return _written(replace(volume, array=replace_values(volume.array, values))) if values else label
 
     def _kept(self, scan: str, label: Path, reason: str, sent: Mapping[str, Any]) -> str:
         """Keep a label that could not be stored and record why; gives the reason with where it is kept."""

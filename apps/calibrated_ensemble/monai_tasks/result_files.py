@@ -45,12 +45,11 @@ def result_dtype(request: Mapping[str, Any], default: type[np.generic]) -> np.dt
     return dtype
 
 
-def write_result(array: np.ndarray, affine: np.ndarray, *, suffix: str, compress: bool = False) -> str:
+def write_result(result: Volume, *, suffix: str, compress: bool = False) -> str:
     """Write a result to a new temporary file, which the server removes after sending it.
 
     Args:
-        array: shape (x, y, z), or (channels, x, y, z).
-        affine: shape (4, 4), from voxel indices to RAS millimetres.
+        result: shape (x, y, z), or (channels, x, y, z), at the place of the scan.
         suffix: one of `lib.images.files.SUFFIXES`; NIfTI has channels last, NRRD first.
         compress: for NRRD only: viewers ask for plain data, since some cannot unpack it.
 
@@ -60,7 +59,7 @@ def write_result(array: np.ndarray, affine: np.ndarray, *, suffix: str, compress
     with tempfile.NamedTemporaryFile(prefix="calibrated-ensemble-", suffix=suffix, delete=False) as file:
         path = Path(file.name)
     try:
-        write_volume(path, Volume(array, affine), compress=compress)
+        write_volume(path, result, compress=compress)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

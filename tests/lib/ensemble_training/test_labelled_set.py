@@ -61,5 +61,5 @@ def test_where_too_few_are_left_the_training_says_why(scans: list[LabelledScan],
         for scan in scans[1:]:
             scan.label.unlink()
 
-    with pytest.raises(InputError, match=r"changed while they were read .*label_.* train again"):
+    with pytest.raises(InputError, match=r"only 1 of \d scans can be used .*label_.* train again"):
         prepare_labelled_set(a_task(), scans, Workspace(tmp_path / "workspace"), after_the_first_pass(change))
