@@ -54,7 +54,9 @@ def named_values(
         named = class_value(names[value], labels)
         if named is None:
             known = " or ".join(labels)
-            raise InputError(f"{where}: has the segment {names[value]!r}, which is no class of the task; name it {known}")
+            raise InputError(
+                f"{where}: has the segment {names[value]!r}, which is no class of the task; name it {known}"
+            )
         found[value] = named
     return found
 

@@ -73,7 +73,7 @@ class KeptLabels:
             if self._spare is None:
                 raise
             logger.warning("%s; the label of %r goes to %s", error, scan, self._spare)
-            kept = _copy(file, self._spare / name)
+            kept = _copy(file, self._spare / name, is_in_public=True)
         self._forget_oldest(kept)
         return kept
 
@@ -113,8 +113,8 @@ def spare_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"calibrated-ensemble-labels-{os.getuid()}"
 
 
-def _copy(file: Path, kept: Path) -> Path:
-    _make_private(kept.parent)
+def _copy(file: Path, kept: Path, *, is_in_public: bool = False) -> Path:
+    _make_private(kept.parent, is_in_public=is_in_public)
     with atomic_path(kept) as temporary:
         temporary.chmod(0o600)
         shutil.copyfile(file, temporary)
@@ -122,12 +122,14 @@ def _copy(file: Path, kept: Path) -> Path:
     return kept
 
 
-def _make_private(folder: Path) -> None:
+def _make_private(folder: Path, *, is_in_public: bool) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-            raise StorageError(f"{folder}: belongs to somebody else; remove it, or choose another workspace")
-        folder.chmod(0o700)
+        is_ours = folder.stat().st_uid == os.getuid()
+        if is_in_public and (folder.is_symlink() or not is_ours):
+            raise StorageError(f"{folder}: belongs to somebody else; remove it")
+        if is_ours:
+            folder.chmod(0o700)
     except OSError as error:
         raise StorageError(f"{folder}: cannot be made ({error.strerror}); choose a place that is writable") from error
 
