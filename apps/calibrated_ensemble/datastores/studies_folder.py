@@ -17,8 +17,10 @@ from monailabel.interfaces.exception import ImageNotFoundException
 from watchdog.events import EVENT_TYPE_DELETED, EVENT_TYPE_MOVED, FileSystemEvent
 
 from apps.calibrated_ensemble.datastores.label_submission import ReviewedLabel
-from lib.datasets.image_names import name_images
+from lib.datasets.image_names import image_paths, name_images
 from lib.datasets.label_tags import FINAL, check_tag
+from lib.datasets.scan_names import check_scan_name, is_same_name
+from lib.errors import InputError
 from lib.images.files import SUFFIXES, scan_name
 from lib.storage.atomic import atomic_path, write_text
 
@@ -97,6 +99,47 @@ class StudiesFolder(LocalDatastore):
         if self._status is None or self._status[0] != revision:
             self._status = revision, super().status()
         return copy.deepcopy(self._status[1])
+
+    def get_image_info(self, image_id: str) -> dict[str, Any]:
+        """What is known about a scan, without its place on this machine; clients download it by its name."""
+        return {key: value for key, value in super().get_image_info(image_id).items() if key != "path"}
+
+    def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
+        """Add a scan, or replace one where `replace` in its information is true; its labels stay.
+
+        Args:
+            image_id: name of the scan, no path.
+            image_filename: file that reads as a scan.
+            image_info: what to keep about it.
+
+        Returns:
+            The scan's name; of one that is replaced, as it is spelled in the folder.
+
+        Raises:
+            InputError: no name, no suffix of a scan, or such a scan is there already.
+            StorageError: the folder cannot be written to.
+        """
+        check_scan_name(image_id)
+        suffix = _suffix(Path(image_filename)).lower()
+        if suffix not in SUFFIXES:
+            raise InputError(f"{image_filename}: is no {', '.join(SUFFIXES)} file; save the scan as one of these")
+        info = dict(image_info or {})
+        may_replace = info.pop("replace", False)
+        with FileLock(self._lock_file):
+            standing = [path for path in image_paths(self.folder) if is_same_name(scan_name(path), image_id)]
+            if standing and not may_replace:
+                raise InputError(f"{image_id}: such a scan is there; ask for replace=true, or give another name")
+            name = scan_name(standing[0]) if standing else image_id
+            target = self._image_file(name, suffix)
+            with atomic_path(target) as temporary:
+                shutil.copyfile(image_filename, temporary)
+            for other in set(standing) - {target}:
+                other.unlink()
+            before = self._datastore.objects.get(name)
+            image = DataModel(info={**info, **_described(name, suffix).info}, ext=suffix)
+            self._datastore.objects[name] = ImageLabelModel(image=image, labels=before.labels if before else {})
+            self._update_datastore_file(lock=False)
+        return name
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Review a label and store it.
