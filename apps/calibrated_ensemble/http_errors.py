@@ -14,6 +14,7 @@ from monailabel.interfaces.exception import (
 
 from lib.errors import (
     BusyError,
+    ConflictError,
     DamagedGenerationError,
     DatabaseError,
     InputError,
@@ -26,6 +27,7 @@ from lib.storage.disk import is_disk_full
 
 STATUSES: dict[type[Exception], int] = {
     InputError: 422,
+    ConflictError: 409,
     NotTrainedError: 409,
     BusyError: 409,
     StorageError: 507,
@@ -41,7 +43,7 @@ _UNKNOWN_NAME = frozenset({MONAILabelError.INVALID_INPUT, MONAILabelError.APP_IN
 
 
 def answer_errors(server: FastAPI) -> None:
-    """Have a server answer errors that a person can act on with their message as `detail`.
+    """Have a server answer errors that a person can act on with their message as `detail`, or as its `message`.
 
     The status is that of `STATUSES`; 404 for an unknown scan, label, model, trainer or strategy, and
     507 for a full disk that nobody foresaw. What is an error of the program itself stays one.
@@ -68,7 +70,9 @@ def message_of(error: ProductError | MONAILabelException) -> str:
 async def _answer_product_error(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
     assert isinstance(error, ProductError)
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-    return JSONResponse({"detail": message_of(error)}, status)
+    message = message_of(error)
+    detail = {"message": message, **error.facts} if isinstance(error, ConflictError) else message
+    return JSONResponse({"detail": detail}, status)
 
 
 async def _answer_monai_label_error(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001

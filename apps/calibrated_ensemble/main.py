@@ -33,6 +33,7 @@ from apps.calibrated_ensemble.monai_tasks.background_processes import (
 )
 from apps.calibrated_ensemble.monai_tasks.batch_inference import BatchInference
 from apps.calibrated_ensemble.monai_tasks.heatmap_infer import HeatmapInfer
+from apps.calibrated_ensemble.monai_tasks.label_expectation import doubts_about
 from apps.calibrated_ensemble.monai_tasks.prediction_cache import PredictionCache
 from apps.calibrated_ensemble.monai_tasks.scoring_method import ESTIMATED_DSC, EstimatedDscScoring
 from apps.calibrated_ensemble.monai_tasks.segmentation_infer import SegmentationInfer
@@ -132,8 +133,13 @@ class CalibratedEnsembleApp(MONAILabelApp):
             self.async_scoring(ESTIMATED_DSC)
 
     def info(self) -> dict[str, Any]:
-        """Give what `/info/` answers, with the id of the current `generation` (None before the first)."""
-        return {**super().info(), "generation": self._project.workspace.current()}
+        """Give what `/info/` answers, with the current `generation` (None before the first) and `refused_labels`."""
+        count, size = self._opened.submission.refused.count()
+        return {
+            **super().info(),
+            "generation": self._project.workspace.current(),
+            "refused_labels": {"count": count, "bytes": size},
+        }
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Predict one scan: a name in the datastore, a file, or a folder of a DICOM series.
@@ -172,20 +178,36 @@ class CalibratedEnsembleApp(MONAILabelApp):
         except NothingLeftError as error:
             raise HTTPException(404, {"message": str(error), **error.counts}) from error
 
-    def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
+    def on_save_label(self, image_id: str, label_id: str, tag: str = FINAL) -> dict[str, Any]:
         """Take note of a label that was stored; a final one ends the scan's lease.
 
         Returns:
-            `warnings` for the annotator and `voxels` per class, which the client is sent.
+            For a final label `warnings` for the annotator, `places` of those that have one, `voxels` per class and
+            `label_version`, which the client is sent.
         """
-        if not self._datastore.get_label_by_image_id(image_id, FINAL):
+        store = self._opened.datastore
+        if tag != FINAL or not store.get_label_by_image_id(image_id, FINAL):
             return {}
-        info = self._datastore.get_label_info(label_id, FINAL)
+        info = store.get_label_info(label_id, FINAL)
         review = info.get("review") or {}
-        warnings = review.get("warnings", [])
+        mask, label = self._opened.scans.region(image_id), Path(store.get_label_uri(label_id, FINAL))
+        doubts = doubts_about(
+            image_id,
+            label,
+            Path(store.get_image_uri(image_id)),
+            mask,
+            predictions=self._predictions,
+            engine=self._project.engine,
+        )
+        warnings = [*review.get("warnings", []), *(doubt["message"] for doubt in doubts)]
         self._opened.submission.accept(image_id, client=annotator_of(info), warnings=warnings)
         self._register.note_labelled(image_id)
-        return review
+        return {
+            **review,
+            "warnings": warnings,
+            "places": [*doubts, *review.get("places", [])],
+            "label_version": info["label_version"],
+        }
 
     def _with_files(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Check that the scan is there, and name its region mask when there is one."""

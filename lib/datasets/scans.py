@@ -45,7 +45,7 @@ def read_labelled_scan(scan: LabelledScan, task: Task) -> tuple[Volume, Volume, 
         InputError: a file is unreadable or the label does not fit; see `lib.images.files`.
     """
     image = read_scan(scan.image)
-    label = read_label(scan.label, values=task.labels.values(), scan=image)
+    label = read_label(scan.label, values=task.labels, scan=image)
     region = read_region(scan.region, image) if scan.region else None
     return image, label, region
 

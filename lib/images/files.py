@@ -30,15 +30,19 @@ def scan_name(path: Path | str) -> str:
     return name
 
 
-def read_scan(path: Path | str) -> Volume:
+def read_scan(path: Path | str, *, grid: Gridded | None = None) -> Volume:
     """Read a scan as float32.
+
+    Args:
+        path: of the file.
+        grid: when given, a file of another shape is refused before its voxels are read.
 
     Raises:
         InputError: the file is missing, truncated or of an unknown format, is not
             three-dimensional, holds NaN or infinite values, or does not say where it lies: see
             `lib.images.nifti_forms` and `lib.images.plausible_grid`.
     """
-    volume = _read(path)
+    volume = _read(path, grid)
     with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
         array = volume.array.astype(np.float32)
     if not np.isfinite(array).all():
@@ -64,11 +68,11 @@ def read_label(path: Path | str, *, values: Collection[int] | Mapping[str, int],
         InputError: as `read_scan`, and when the label holds a value that is not whole or not
             known, a segment that is no class, or lies on another grid than `scan`.
     """
-    labels = values if isinstance(values, Mapping) else {}
+    labels: Mapping[str, int] = values if isinstance(values, Mapping) else {}
+    numbers: Collection[int] = values.values() if isinstance(values, Mapping) else values
     names = names_inside(path) if labels else {}
     volume = _read(path, scan)
-    known = range(1, 256) if names else labels.values() if labels else values
-    check_label_values(volume.array, values=known, where=str(path))
+    check_label_values(volume.array, values=range(1, 256) if names else numbers, where=str(path))
     if scan is not None:
         check_same_grid(volume, scan, where=str(path))
     array = np.rint(volume.array).astype(np.uint8)

@@ -5,7 +5,7 @@ import io
 import math
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +20,7 @@ from lib.images.volume import Gridded
 _LONGEST_HEADER = 1 << 22
 _LONGEST_SKIP = 1 << 16
 
-_UNPACKERS = {
+_UNPACKERS: dict[str, Callable[[], Any]] = {
     **dict.fromkeys(("gzip", "gz"), lambda: zlib.decompressobj(zlib.MAX_WBITS | 16)),
     **dict.fromkeys(("bzip2", "bz2"), bz2.BZ2Decompressor),
 }

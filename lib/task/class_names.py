@@ -53,8 +53,9 @@ def named_values(
             raise InputError(f"{where}: holds the value {value}, which none of its segments has; save it again")
         named = class_value(names[value], labels)
         if named is None:
+            known = " or ".join(labels)
             raise InputError(
-                f"{where}: has the segment {names[value]!r}, which is no class of the task; name it {' or '.join(labels)}"
+                f"{where}: has the segment {names[value]!r}, which is no class of the task; name it {known}"
             )
         found[value] = named
     return found

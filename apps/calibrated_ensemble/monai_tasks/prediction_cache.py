@@ -77,6 +77,25 @@ class PredictionCache:
             self._kept.move_to_end(key)
             return kept
 
+    @property
+    def generation(self) -> str | None:
+        """Id of the current generation."""
+        return self._workspace.current()
+
+    def known(self, image: Path, region: Path | None = None) -> ScanPrediction | None:
+        """Give the prediction of a scan by the current generation where it was made already; nobody waits for one.
+
+        Raises:
+            InputError: the scan or the mask is not there.
+        """
+        key = (self.generation, *_state(image), *_state(region))
+        if not self._lock.acquire(timeout=1):
+            return None
+        try:
+            return self._kept.get(key)
+        finally:
+            self._lock.release()
+
     def _current_ensemble(self) -> Ensemble:
         current = self._workspace.current()
         if self._ensemble is None or self._ensemble.generation.id != current:

@@ -4,6 +4,8 @@ import json
 import tempfile
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from lib.errors import InputError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
 from lib.storage.atomic import write_text
+from lib.storage.locks import waiting_lock
 
 
 class LocalFiles:
@@ -53,6 +56,16 @@ class LocalFiles:
         """
         self.scan(series)
         return self._read_grid(series)
+
+    @contextmanager
+    def locked(self, scan: str) -> Iterator[None]:
+        """Keep other threads and processes from storing a label of a scan.
+
+        Raises:
+            StorageError: the folder cannot be written to.
+        """
+        with waiting_lock(self._folder / "locks" / f"{scan}.lock"):
+            yield
 
     def label(self, scan: str, tag: str) -> Path:
         """Path of a label, whether it is there or not."""

@@ -22,7 +22,7 @@ def add_routes(project: Project, studies: OpenStudies, register: ScanRegister) -
         studies: where the scans are; the viewer shows those that come over DICOMweb.
         register: brings the database's list of scans up to date.
     """
-    routers = [threaded_endpoints_router(), worklist_router(project, studies.datastore, register)]
+    routers = [threaded_endpoints_router(studies.submission), worklist_router(project, studies.datastore, register)]
     if studies.dicomweb_url is not None:
         viewer = find_viewer(project.settings.viewer_folder)
         routers += [dicomweb_router(studies.dicomweb_url), viewer_router(viewer)]

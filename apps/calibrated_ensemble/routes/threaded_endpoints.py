@@ -9,18 +9,24 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, File, Form, UploadFile
 from monailabel.config import settings as server_settings
 from monailabel.endpoints import activelearning as sample_endpoints
-from monailabel.endpoints import datastore as datastore_endpoints
 from monailabel.endpoints import infer as infer_endpoints
 from monailabel.endpoints.user.auth import RBAC, User
+from monailabel.interfaces.utils.app import app_instance
 
+from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
+from apps.calibrated_ensemble.routes.label_upload import store_label
 from lib.datasets.label_tags import FINAL
 
 _User = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))]
 _Annotator = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
 
 
-def threaded_endpoints_router() -> APIRouter:
-    """Give routes with the paths and answers of the stock ones, to be put before them."""
+def threaded_endpoints_router(submission: LabelSubmission) -> APIRouter:
+    """Give routes with the paths and answers of the stock ones, to be put before them.
+
+    Args:
+        submission: keeps labels that are not stored.
+    """
     router = APIRouter(include_in_schema=False)
 
     @router.post("/infer/{model}")
@@ -43,13 +49,14 @@ def threaded_endpoints_router() -> APIRouter:
 
     @router.put("/datastore/label")
     def save_label(
-        background_tasks: BackgroundTasks,
         user: _Annotator,
         label: Annotated[UploadFile, File()],
         image: str,
         params: Annotated[str, Form()] = "{}",
         tag: str = FINAL,
     ) -> Any:
-        return datastore_endpoints.save_label(background_tasks, image, params, tag, label, user.username)
+        return store_label(
+            app_instance(), submission, image=image, tag=tag or FINAL, params=params, upload=label, user=user.username
+        )
 
     return router
