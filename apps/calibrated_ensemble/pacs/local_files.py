@@ -15,6 +15,7 @@ import numpy as np
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series
 from lib.datasets.label_tags import check_tag
 from lib.dicom.series import SeriesGrid, read_series
+from lib.errors import InputError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
 from lib.storage.atomic import write_text
@@ -128,6 +129,11 @@ class LocalFiles:
         # DICOM files name the patient, so they stay no longer than the conversion takes.
         with tempfile.TemporaryDirectory(prefix="calibrated-ensemble-") as folder:
             volume, grid = read_series(self._client.download(series, Path(folder)))
+        if not grid.frame_of_reference_uid:
+            raise InputError(
+                f"series {series.uid}: has no FrameOfReferenceUID, and no label can be stored beside it without one; "
+                "send it with its frame of reference"
+            )
         write_text(
             self._grid_path(series),
             json.dumps(
