@@ -71,7 +71,7 @@ def values_by_name(label_info: Any, *, present: Collection[int], labels: Mapping
         nothing or the values are the task's already.
 
     Raises:
-        InputError: a segment has a name that is no class of the task.
+        InputError: a segment has a name that is no class of the task, or an `idx` that is no number.
     """
     names = _names_by_value(label_info, set(present))
     if not names:
@@ -84,6 +84,11 @@ def _names_by_value(label_info: Any, present: set[int]) -> dict[int, str]:
     entries = label_info if isinstance(label_info, list) else []
     if not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in entries):
         return {}
+    for entry in entries:
+        index = entry.get("idx")
+        if index is not None and (isinstance(index, bool) or not isinstance(index, int | float)):
+            shown = repr(index)[:50]
+            raise InputError(f"label_info: segment {entry['name']!r} has the idx {shown}; give its value in the label")
     by_index = {entry.get("idx"): entry["name"] for entry in entries}
     by_place = {place: entry["name"] for place, entry in enumerate(entries, 1)}
     return next((names for names in (by_index, by_place) if present <= set(names)), {})

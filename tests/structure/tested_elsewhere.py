@@ -63,6 +63,8 @@ TESTED_ELSEWHERE = {
     "apps/calibrated_ensemble/pacs/local_files.py": "tests/apps/datastores/test_pacs_studies.py",
     "apps/calibrated_ensemble/reports/evaluation_folder.py": "tests/apps/commands/test_evaluate.py",
     "apps/calibrated_ensemble/routes/add_routes.py": "tests/apps/routes/test_worklist.py",
+    "apps/calibrated_ensemble/routes/stock/background_tasks.py": "tests/apps/routes/test_hostile_requests.py",
+    "apps/calibrated_ensemble/routes/stock/uploads.py": "tests/apps/routes/stock/test_inference.py",
     "apps/calibrated_ensemble/routes/threaded_endpoints.py": "tests/apps/loops/test_server_loop.py",
     "apps/calibrated_ensemble/terminal/output.py": "tests/apps/commands/test_evaluate.py",
     "benchmarks/active_learning/__main__.py": "tests/benchmarks/active_learning/test_simulation.py",

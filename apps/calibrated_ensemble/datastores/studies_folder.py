@@ -16,9 +16,11 @@ from apps.calibrated_ensemble.annotator import annotator_of
 from apps.calibrated_ensemble.datastores.indexed_folder import INDEX, IndexedFolder, described, image_suffix
 from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission, ReviewedLabel
 from apps.calibrated_ensemble.datastores.label_versions import StandingLabel
-from lib.datasets.image_names import find_image
+from lib.datasets.image_names import find_image, image_paths
 from lib.datasets.label_tags import FINAL, check_tag
-from lib.images.files import SUFFIXES
+from lib.datasets.scan_names import check_scan_name, is_same_name
+from lib.errors import InputError
+from lib.images.files import SUFFIXES, scan_name
 from lib.storage.atomic import atomic_path
 from lib.storage.digest import digest_file
 
@@ -94,6 +96,46 @@ class StudiesFolder(IndexedFolder):
             return digest_file(Path(path)) if path else ""
         except FileNotFoundError:  # it was removed, and the index does not know yet
             return ""
+
+    def get_image_info(self, image_id: str) -> dict[str, Any]:
+        """What is known about a scan, without its place on this machine; clients download it by its name."""
+        return {key: value for key, value in super().get_image_info(image_id).items() if key != "path"}
+
+    def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
+        """Add a scan, or replace one where `replace` in its information is true; its labels stay.
+
+        Args:
+            image_id: name of the scan, no path.
+            image_filename: file that reads as a scan.
+            image_info: what to keep about it.
+
+        Returns:
+            The scan's name; of one that is replaced, as it is spelled in the folder.
+
+        Raises:
+            InputError: no name, no suffix of a scan, or such a scan is there already.
+            StorageError: the folder cannot be written to.
+        """
+        check_scan_name(image_id)
+        suffix = image_suffix(Path(image_filename)).lower()
+        if suffix not in SUFFIXES:
+            raise InputError(f"{image_filename}: is no {', '.join(SUFFIXES)} file; save the scan as one of these")
+        info = dict(image_info or {})
+        may_replace = info.pop("replace", False)
+        with self._changing_index():
+            standing = [path for path in image_paths(self.folder) if is_same_name(scan_name(path), image_id)]
+            if standing and not may_replace:
+                raise InputError(f"{image_id}: such a scan is there; ask for replace=true, or give another name")
+            name = scan_name(standing[0]) if standing else image_id
+            target = self._image_file(name, suffix)
+            with atomic_path(target) as temporary:
+                shutil.copyfile(image_filename, temporary)
+            for other in set(standing) - {target}:
+                other.unlink()
+            before = self._datastore.objects.get(name)
+            image = DataModel(info={**info, **described(name, suffix).info}, ext=suffix)
+            self._datastore.objects[name] = ImageLabelModel(image=image, labels=before.labels if before else {})
+        return name
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Review a label and store it.

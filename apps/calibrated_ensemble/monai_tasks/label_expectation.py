@@ -2,11 +2,11 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Engine, select
 
-from apps.calibrated_ensemble.monai_tasks.prediction_cache import PredictionCache, ScanPrediction
+from apps.calibrated_ensemble.monai_tasks.prediction_cache import ScanPrediction
 from lib.errors import ProductError
 from lib.images.files import read_label
 from lib.images.region import inside_region, read_region
@@ -21,8 +21,22 @@ QUICK_SECONDS = 5.0
 """A scan whose score took no longer is predicted again when its label is submitted; for others nobody waits."""
 
 
+class KnownPredictions(Protocol):
+    """What is known of scans (`PredictionCache` is one)."""
+
+    @property
+    def generation(self) -> str | None:
+        """Id of the current generation."""
+
+    def known(self, image: Path, region: Path | None = None) -> ScanPrediction | None:
+        """Give the prediction of a scan where it was made already."""
+
+    def predict(self, image: Path, region: Path | None = None) -> ScanPrediction:
+        """Predict a scan."""
+
+
 def doubts_about(
-    scan: str, label: Path, image: Path, region: Path | None, *, predictions: PredictionCache, engine: Engine
+    scan: str, label: Path, image: Path, region: Path | None, *, predictions: KnownPredictions, engine: Engine
 ) -> list[dict[str, Any]]:
     """Compare a label with the heatmap of the current generation.
 

@@ -1,6 +1,7 @@
 """Local copies of what a PACS holds: scans and labels as NIfTI, without anything that names a patient."""
 
 import json
+import re
 import tempfile
 import threading
 from collections import defaultdict
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series
+from lib.datasets.label_tags import check_tag
 from lib.dicom.series import SeriesGrid, read_series
 from lib.errors import InputError
 from lib.images.files import write_volume
@@ -68,12 +70,17 @@ class LocalFiles:
             yield
 
     def label(self, scan: str, tag: str) -> Path:
-        """Path of a label, whether it is there or not."""
+        """Path of a label, whether it is there or not.
+
+        Raises:
+            InputError: the tag is no name of a folder.
+        """
+        check_tag(tag)
         return self._folder / "labels" / tag / f"{scan}.nii.gz"
 
     def has_label(self, scan: str, tag: str) -> bool:
-        """Whether there is a local copy of a label."""
-        return self.label(scan, tag).is_file()
+        """Whether there is a local copy of a label; names that no series can have are those of none."""
+        return _is_uid(scan) and self.label(scan, tag).is_file()
 
     def labelled(self, tag: str) -> list[str]:
         """Names of the scans with a local label of a tag."""
@@ -82,7 +89,8 @@ class LocalFiles:
     def tags(self) -> list[str]:
         """Tags of which there are local labels."""
         folder = self._folder / "labels"
-        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        found = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+        return sorted(name for name in found if not name.startswith("."))
 
     def write_label(self, scan: str, tag: str, volume: Volume, information: dict[str, Any]) -> None:
         """Write a label and what is known about it.
@@ -103,13 +111,17 @@ class LocalFiles:
 
     def information(self, scan: str, tag: str) -> dict[str, Any]:
         """What is known about a label; empty when there is none."""
+        if not _is_uid(scan):
+            return {}
         try:
             return dict(json.loads(self._information_path(scan, tag).read_text(encoding="utf-8")))
         except FileNotFoundError:
             return {}
 
     def remove_label(self, scan: str, tag: str) -> None:
-        """Remove the local copy of a label."""
+        """Remove the local copy of a label, if there is one."""
+        if not _is_uid(scan):
+            return
         self._information_path(scan, tag).unlink(missing_ok=True)
         self.label(scan, tag).unlink(missing_ok=True)
 
@@ -151,7 +163,11 @@ class LocalFiles:
         return self._folder / "scans" / f"{series.uid}.json"
 
     def _information_path(self, scan: str, tag: str) -> Path:
-        return self._folder / "labels" / tag / f"{scan}.json"
+        return self.label(scan, tag).with_name(f"{scan}.json")
+
+
+def _is_uid(name: str) -> bool:
+    return re.fullmatch(r"[0-9.]{1,64}", name) is not None and ".." not in name and name[0] != "."
 
 
 def _compact(array: np.ndarray) -> np.ndarray:

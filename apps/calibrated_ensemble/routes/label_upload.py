@@ -1,6 +1,5 @@
 """A label that comes with a request: its file lives in a folder of this process alone, as long as the request takes."""
 
-import json
 import re
 import shutil
 import tempfile
@@ -10,12 +9,13 @@ from typing import Any, Protocol
 from fastapi import UploadFile
 from monailabel.interfaces.datastore import Datastore
 
+from apps.calibrated_ensemble.annotator import check_annotator
 from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
-from lib.errors import InputError, ProductError
+from apps.calibrated_ensemble.routes.stock.request_checks import json_object
+from lib.errors import ProductError
 from lib.images.files import SUFFIXES
 from lib.storage.disk import writing_to
 
-_LONGEST_NAME = 255
 _NO_SUFFIX = re.compile(r"[^a-z0-9.]")
 
 
@@ -72,22 +72,9 @@ def store_label(
 
 
 def _information(params: str) -> dict[str, Any]:
-    try:
-        sent = json.loads(params or "{}")
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"params: is no JSON ({error}); give an object such as {{}}") from error
-    if not isinstance(sent, dict):
-        raise InputError(f"params: is a JSON {type(sent).__name__}; give an object such as {{}}")
-    client = sent.get("client_id")
-    if client is not None and not (isinstance(client, str) and len(client) <= _LONGEST_NAME and _is_plain(client)):
-        raise InputError(
-            f"client_id: is {ascii(client)[:50]}; give a name of one line and at most {_LONGEST_NAME} characters"
-        )
+    sent = json_object(params, where="params")
+    check_annotator(sent)
     return sent
-
-
-def _is_plain(text: str) -> bool:
-    return text.isprintable() or not text
 
 
 def _suffix(filename: str) -> str:

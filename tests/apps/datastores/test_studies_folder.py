@@ -14,7 +14,7 @@ from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
 from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
 from lib.datasets.studies_folder import FolderScans, read_studies
-from lib.errors import InputError, StorageError
+from lib.errors import InputError, ProductError, StorageError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
 from lib.task.task_file import task_from
@@ -274,3 +274,30 @@ def test_the_register_lists_the_folder_only_after_a_change(
     register.synchronise()
     assert (queue_state(engine, generation=None).labelled, queue_state(engine, generation=None).free) == (2, 1)
     engine.dispose()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("odd"), KeyError("PatientID")])
+def test_whatever_goes_wrong_what_was_sent_is_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    store, sent = open_folder(folder), write_image(tmp_path / "sent.nii.gz", 2)
+    monkeypatch.setattr(store, "_standing", fail)
+    before = (folder / "labels" / "final" / "a.nii.gz").read_bytes()
+    with pytest.raises(ProductError, match=r"label of a: could not be stored .* is kept on the server as a-") as told:
+        store.save_label("a", str(sent), "final", {})
+    (kept,) = (tmp_path / "workspace" / "refused").iterdir()
+    assert kept.read_bytes() == sent.read_bytes()
+    assert isinstance(told.value, StorageError) == isinstance(error, OSError)
+    assert (folder / "labels" / "final" / "a.nii.gz").read_bytes() == before
+
+
+def test_a_label_of_a_scan_that_is_gone_is_kept(folder: Path, tmp_path: Path) -> None:
+    sent = write_image(tmp_path / "sent.nii.gz", 2)
+    with pytest.raises(ImageNotFoundException) as told:
+        open_folder(folder).save_label("nobody", str(sent), "final", {})
+    assert "is kept on the server as nobody-" in told.value.msg
+    (kept,) = (tmp_path / "workspace" / "refused").iterdir()
+    assert kept.read_bytes() == sent.read_bytes()
