@@ -22,7 +22,6 @@ from tests.tiny_studies import TinyStudies, copy_trained_studies
 _LEFT_OUT = {"/reload", "/proxy/dicom/{path:path}"}
 _TAKES_NO_SCAN = ("/proxy/",)
 
-# What comes beside a label must never cost the label; that is tested where labels are taken.
 _LABELS = "/datastore/label"
 
 _TEXTS = {"image", "id", "label", "tag", "model", "method", "strategy", "session_id", "client_id", "check_sum", "name"}
@@ -203,10 +202,8 @@ def test_no_hostile_field_of_a_form_is_an_error_of_the_server(
     good = good_values(attacked)
     scan = attacked.studies.phantoms[0].scan.read_bytes()
     of_infer = ("class", "levels", "result_dtype", "result_extension", "label_tag", "save_label", "region", "timeout")
-    keys = {"/infer/{model}": (*of_infer, "image", "session")}
+    keys = {"/infer/{model}": (*of_infer, "image", "session"), _LABELS: ("client_id", "label_info", "user")}
     for route in routes_of(attacked.client):
-        if route.path == _LABELS:
-            continue
         for name in (name for name, kind in route.body if kind == "Form"):
             path = in_path(route, {one: good.get(one, "x") for one in route.path_names})
             query = {one: good[one] for one in route.query_names if one in good}
@@ -256,6 +253,16 @@ def test_no_hostile_name_of_a_file_is_an_error_of_the_server(
                     content = boundary + b'"; filename="' + name + suffix + b'"\r\n\r\n' + scan[:500] + b"\r\n--b--\r\n"
                     headers = {"Content-Type": "multipart/form-data; boundary=b"}
                     check(attacked.ask(route.method, path, params=query, content=content, headers=headers))
+
+
+def test_what_is_sent_in_good_faith_is_answered(attacked: Attacked) -> None:
+    good = good_values(attacked)
+    params = {"image": good["image"], "output": "json"}
+    assert attacked.client.post(f"/infer/{good['model']}", params=params).status_code == 200
+    assert attacked.client.post("/activelearning/random", json={"client_id": "ann"}).status_code in (200, 404)
+    assert attacked.client.get("/worklist/").status_code == 200
+    session = attacked.client.put("/session/", files={"files": ("a.nii.gz", b"x")})
+    assert session.status_code == 200
 
 
 def test_nothing_that_was_not_asked_for_by_its_name_was_started(attacked: Attacked) -> None:

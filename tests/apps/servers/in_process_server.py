@@ -35,7 +35,7 @@ def serving(studies: Path | str, conf: dict[str, str]) -> Iterator[TestClient]:
         app = CalibratedEnsembleApp(str(APP), str(studies), conf)
         patch.setitem(loaded.apps, f"{APP}{studies}", app)
         try:
-            with TestClient(server, raise_server_exceptions=False) as client:
+            with TestClient(server, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as client:
                 yield client
         finally:
             server.router.routes[:], server.user_middleware[:] = routes, middleware
