@@ -3,6 +3,7 @@
 The module cannot run outside Slicer, so `SlicerModule` does what its source does with the answers.
 """
 
+import json
 import re
 import types
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
+from urllib.parse import quote
 
 import nibabel as nib
 import nrrd
@@ -18,6 +20,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from monailabel.client.client import MONAILabelClientException
 
+from tests.apps.routes.hostile import NAMES, Answer, faults, forged_lines
 from tests.apps.servers.running_server import RunningServer, wait_for
 from tests.tiny_studies import TinyStudies, copy_trained_studies
 
@@ -229,6 +232,29 @@ def test_a_volume_that_was_loaded_in_slicer_is_uploaded_and_segmented(
     image, _ = module.run("calibrated_ensemble", "my volume")
     expected, _ = module.run("calibrated_ensemble", studies.labelled[1])
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(expected))
+
+
+def test_no_hostile_request_fails_forges_a_line_of_the_log_or_tells_a_path(
+    module: SlicerModule, studies: TinyStudies, scan: str
+) -> None:
+    server = module.server
+    for name in NAMES:
+        sent = {"params": json.dumps({"client_id": name, "label_info": name, "class": name, "label_tag": name})}
+        query = quote(name.encode("utf-8", "surrogatepass"), safe="")
+        answers = [
+            server.request("DELETE", f"/datastore/image?id={query}"),
+            server.request("GET", f"/datastore/label?label={query}&tag={query}"),
+            server.request("POST", f"/infer/heatmap?image={query}", data=sent),
+            server.request("POST", f"/infer/heatmap?image={scan}&output=json", data=sent),
+            server.request("PUT", f"/datastore/image?image={query}", files={"file": ("a.nii.gz", b"no scan")}),
+            server.request("PUT", f"/datastore/label?image={query}", data=sent, files={"label": ("a.nii.gz", b"x")}),
+            server.request("POST", "/activelearning/random", json={"client_id": name, "strategy": name}),
+        ]
+        found = [Answer(answer.url, answer.status_code, answer.text) for answer in answers]
+        assert [(answer, fault) for answer in found for fault in faults(answer, [str(studies.folder.parent)])] == []
+    log = server.log.read_text(encoding="utf-8")
+    assert forged_lines(log) == []
+    assert "Traceback" not in log
 
 
 def test_training_is_started_watched_and_stopped(module: SlicerModule, studies: TinyStudies, tmp_path: Path) -> None:
