@@ -60,7 +60,6 @@ TESTED_ELSEWHERE = {
     "apps/calibrated_ensemble/monai_tasks/segmentation_infer.py": "tests/apps/monai_tasks/test_prediction_cache.py",
     "apps/calibrated_ensemble/pacs/client.py": "tests/apps/datastores/test_pacs_studies.py",
     "apps/calibrated_ensemble/pacs/labels.py": "tests/apps/datastores/test_pacs_studies.py",
-    "apps/calibrated_ensemble/pacs/local_files.py": "tests/apps/datastores/test_pacs_studies.py",
     "apps/calibrated_ensemble/reports/evaluation_folder.py": "tests/apps/commands/test_evaluate.py",
     "apps/calibrated_ensemble/routes/add_routes.py": "tests/apps/routes/test_worklist.py",
     "apps/calibrated_ensemble/routes/stock/background_tasks.py": "tests/apps/routes/test_hostile_requests.py",
