@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from monailabel.config import Settings
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lib.errors import InputError, StorageError
@@ -21,8 +21,17 @@ WORKSPACE_NAME = ".calibrated_ensemble"
 DEFAULT_PACS_FILTER = {"Modality": ["CT", "MR"]}
 _PACS_FILTER = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
 
+_HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9._-]+")
+
 # MONAI Label itself reads this key from the same pairs.
 _OWNED_BY_MONAI_LABEL = frozenset({"server_mode"})
+
+
+def _host_names(text: str) -> str:
+    for name in filter(None, map(str.strip, text.split(","))):
+        if not _HOST_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a host; give names without port or path, parted by commas")
+    return text
 
 
 class AppSettings(BaseSettings):
@@ -48,6 +57,13 @@ class AppSettings(BaseSettings):
     """Store the heatmap of each scan that is scored in the PACS, as a DICOM Parametric Map."""
     viewer_folder: Path | None = None
     """Where `viewer install` put OHIF; the cache folder of the user by default."""
+    allowed_hosts: Annotated[str, AfterValidator(_host_names)] = ""
+    """More names of the server, parted by commas; `*.example.org` is every name below."""
+
+    @property
+    def known_hosts(self) -> list[str]:
+        """Names in `allowed_hosts`, one by one."""
+        return list(filter(None, map(str.strip, self.allowed_hosts.split(","))))
 
 
 def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:
