@@ -150,7 +150,7 @@ def test_slicer_signs_in_with_name_and_password_and_works(signed_in: SignedIn) -
     assert not client.auth_valid_token()
     with pytest.raises(MONAILabelClientException, match="401"):
         client.info()
-    with pytest.raises(MONAILabelClientException, match="Status: 401; Response: .*Invalid user credentials"):
+    with pytest.raises(MONAILabelClientException, match=r"Status: 401; Response: .*Invalid user credentials"):
         client.auth_token("ann", "wrong")
     client.update_auth(client.auth_token("ann", "password of ann"))
     assert client.auth_valid_token()
