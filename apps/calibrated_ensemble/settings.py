@@ -24,6 +24,8 @@ _PACS_FILTER = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
 STOCK_ROUTES = ("logs", "proxy", "session", "upload")
 """Routes of MONAI Label that are off unless `stock_routes` names them."""
 
+_HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9._-]+")
+
 # MONAI Label itself reads this key from the same pairs.
 _OWNED_BY_MONAI_LABEL = frozenset({"server_mode"})
 
@@ -33,6 +35,13 @@ def _of_stock_routes(value: str) -> str:
     if unknown:
         raise ValueError(f"{sorted(unknown)[0]} is none of {', '.join(STOCK_ROUTES)}; part several by commas")
     return value
+
+
+def _host_names(text: str) -> str:
+    for name in filter(None, map(str.strip, text.split(","))):
+        if not _HOST_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a host; give names without port or path, parted by commas")
+    return text
 
 
 class AppSettings(BaseSettings):
@@ -60,6 +69,13 @@ class AppSettings(BaseSettings):
     """Where `viewer install` put OHIF; the cache folder of the user by default."""
     stock_routes: Annotated[str, AfterValidator(_of_stock_routes)] = ""
     """Routes of MONAI Label that are switched on: some of `STOCK_ROUTES`, parted by commas."""
+    allowed_hosts: Annotated[str, AfterValidator(_host_names)] = ""
+    """More names of the server, parted by commas; `*.example.org` is every name below."""
+
+    @property
+    def known_hosts(self) -> list[str]:
+        """Names in `allowed_hosts`, one by one."""
+        return list(filter(None, map(str.strip, self.allowed_hosts.split(","))))
 
 
 def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:

@@ -1,5 +1,6 @@
 """`serve`: the MONAI Label server with this app and settings that are safe."""
 
+import ipaddress
 import os
 import socket
 import sys
@@ -86,11 +87,21 @@ def server_command(context: CommandContext, *, host: str, port: int) -> list[str
         settings["workspace"] = str(context.settings.workspace.expanduser().absolute())
     if Path(context.settings.task).is_file():
         settings["task"] = str(Path(context.settings.task).absolute())
+    if not _is_address(host):
+        settings["allowed_hosts"] = ",".join(filter(None, [context.settings.allowed_hosts, host]))
     # A URL may hold a password, which a command line shows to everybody; the environment has it already.
     settings.pop("database_url", None)
     conf = [part for key, value in settings.items() for part in ("--conf", key, str(value))]
     module = [sys.executable, "-m", "monailabel.main", "start_server"]
     return [*module, "--app", str(APP_FOLDER), "--studies", studies, "--host", host, "--port", str(port), *conf]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def serve_environment(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:

@@ -18,6 +18,8 @@ from apps.calibrated_ensemble.ohif.stock_viewer import stock_viewer_router
 from apps.calibrated_ensemble.ohif.viewer_routes import viewer_router
 from apps.calibrated_ensemble.plain_text import without_folders
 from apps.calibrated_ensemble.project import Project
+from apps.calibrated_ensemble.routes.callers import admit_known_callers
+from apps.calibrated_ensemble.routes.sign_in import check_tokens, guard_reload, sign_in_router
 from apps.calibrated_ensemble.routes.stock.background_tasks import background_tasks_router
 from apps.calibrated_ensemble.routes.stock.datastore_endpoints import datastore_router
 from apps.calibrated_ensemble.routes.stock.inference import ServedApp, inference_router
@@ -25,6 +27,7 @@ from apps.calibrated_ensemble.routes.stock.request_checks import PlainAddresses
 from apps.calibrated_ensemble.routes.stock.sessions import SessionStore, sessions_router
 from apps.calibrated_ensemble.routes.stock.switched_off import switched_off_router
 from apps.calibrated_ensemble.routes.threaded_endpoints import threaded_endpoints_router
+from apps.calibrated_ensemble.routes.token_issuer import TokenIssuer
 from apps.calibrated_ensemble.routes.worklist import worklist_router
 from apps.calibrated_ensemble.settings import is_url, stock_routes
 
@@ -59,12 +62,20 @@ def add_routes(app: ServedApp, project: Project, studies: OpenStudies, register:
     if studies.dicomweb_url is not None:
         viewer = find_viewer(project.settings.viewer_folder)
         routers += [dicomweb_router(studies.dicomweb_url), viewer_router(viewer)]
+    if server_settings.MONAI_LABEL_AUTH_ENABLE:
+        realm, timeout = server_settings.MONAI_LABEL_AUTH_REALM_URI, server_settings.MONAI_LABEL_AUTH_TIMEOUT
+        issuer = TokenIssuer(realm, timeout=timeout)
+        routers.append(sign_in_router(issuer))
+        check_tokens(server, issuer)
+        guard_reload(server)
     stock = list(server.router.routes)
     for router in routers:
         server.include_router(router, prefix=server_settings.MONAI_LABEL_API_STR)
     added = server.router.routes[len(stock) :]
     server.router.routes[:] = [*added, *stock]
     server.user_middleware.insert(0, Middleware(PlainAddresses))
+    hosts, origins = project.settings.known_hosts, server_settings.MONAI_LABEL_CORS_ORIGINS
+    admit_known_callers(server, hosts=hosts, origins=origins)
     answer_errors(server, folders=folders)
 
 

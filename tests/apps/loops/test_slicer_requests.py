@@ -125,6 +125,10 @@ def read_scan(studies: TinyStudies, name: str) -> sitk.Image:
     return sitk.ReadImage(str(studies.folder / f"{name}.nii.gz"))
 
 
+def read_scan_bytes(studies: TinyStudies, name: str) -> bytes:
+    return (studies.folder / f"{name}.nii.gz").read_bytes()
+
+
 def test_info_holds_what_the_module_reads(module: SlicerModule) -> None:
     info = module.info
     assert "config" not in info  # the module takes such a server for one that is too old
@@ -208,6 +212,19 @@ def test_a_submitted_label_counts_and_keeps_its_class(
     np.testing.assert_array_equal(sitk.GetArrayFromImage(stored), VALUE * painted)
     assert same_grid(stored, read_scan(studies, sample["id"]))
     assert sample["id"] not in {line["id"] for line in module.server.request("GET", "/worklist/").json()["scans"]}
+
+
+def test_what_slicer_sends_is_refused_when_another_page_sends_it(
+    module: SlicerModule, studies: TinyStudies, scan: str
+) -> None:
+    standing = studies.folder / "labels" / "final" / f"{scan}.nii.gz"
+    before = standing.read_bytes()
+    file = {"label": (standing.name, read_scan_bytes(studies, scan))}
+    for page in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}):
+        answer = module.server.request("PUT", "/datastore/label", params={"image": scan}, files=file, headers=page)
+        assert answer.status_code == 403
+    assert standing.read_bytes() == before
+    assert module.client.info()["name"]
 
 
 def test_a_segment_that_is_no_class_is_refused_with_its_name(
