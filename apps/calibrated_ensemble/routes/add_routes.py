@@ -40,6 +40,5 @@ def add_routes(project: Project, studies: OpenStudies, register: ScanRegister) -
         server.include_router(router, prefix=server_settings.MONAI_LABEL_API_STR)
     added = server.router.routes[len(stock) :]
     server.router.routes[:] = [*added, *stock]
-    hosts, origins = project.settings.known_hosts, server_settings.MONAI_LABEL_CORS_ORIGINS
-    admit_known_callers(server, hosts=hosts, origins=origins)
+    admit_known_callers(server, hosts=project.settings.known_hosts, origins=project.settings.known_origins)
     answer_errors(server)
