@@ -25,6 +25,7 @@ STOCK_ROUTES = ("logs", "proxy", "session", "upload")
 """Routes of MONAI Label that are off unless `stock_routes` names them."""
 
 _HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9._-]+")
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
 
 # MONAI Label itself reads this key from the same pairs.
 _OWNED_BY_MONAI_LABEL = frozenset({"server_mode"})
@@ -37,8 +38,19 @@ def _of_stock_routes(value: str) -> str:
     return value
 
 
+def _parts(text: str) -> list[str]:
+    return list(filter(None, map(str.strip, text.split(","))))
+
+
+def _origins(text: str) -> str:
+    for origin in _parts(text):
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; give such as https://ohif.example:3000, parted by commas")
+    return text
+
+
 def _host_names(text: str) -> str:
-    for name in filter(None, map(str.strip, text.split(","))):
+    for name in _parts(text):
         if not _HOST_NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a host; give names without port or path, parted by commas")
     return text
@@ -71,11 +83,19 @@ class AppSettings(BaseSettings):
     """Routes of MONAI Label that are switched on: some of `STOCK_ROUTES`, parted by commas."""
     allowed_hosts: Annotated[str, AfterValidator(_host_names)] = ""
     """More names of the server, parted by commas; `*.example.org` is every name below."""
+    allowed_origins: Annotated[str, AfterValidator(_origins)] = ""
+    """Other servers whose pages may read and write here, parted by commas. MONAI Label's own setting for this,
+    `MONAI_LABEL_CORS_ORIGINS`, ends its start with a traceback."""
 
     @property
     def known_hosts(self) -> list[str]:
         """Names in `allowed_hosts`, one by one."""
-        return list(filter(None, map(str.strip, self.allowed_hosts.split(","))))
+        return _parts(self.allowed_hosts)
+
+    @property
+    def known_origins(self) -> list[str]:
+        """Origins in `allowed_origins`, one by one."""
+        return _parts(self.allowed_origins)
 
 
 def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:

@@ -74,8 +74,7 @@ def add_routes(app: ServedApp, project: Project, studies: OpenStudies, register:
     added = server.router.routes[len(stock) :]
     server.router.routes[:] = [*added, *stock]
     server.user_middleware.insert(0, Middleware(PlainAddresses))
-    hosts, origins = project.settings.known_hosts, server_settings.MONAI_LABEL_CORS_ORIGINS
-    admit_known_callers(server, hosts=hosts, origins=origins)
+    admit_known_callers(server, hosts=project.settings.known_hosts, origins=project.settings.known_origins)
     answer_errors(server, folders=folders)
 
 

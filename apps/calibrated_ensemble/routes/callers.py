@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
-from pydantic import AnyHttpUrl
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,7 +31,7 @@ _ANSWER_HEADERS = {
 }
 
 
-def admit_known_callers(server: FastAPI, *, hosts: Iterable[str], origins: Iterable[AnyHttpUrl]) -> None:
+def admit_known_callers(server: FastAPI, *, hosts: Iterable[str], origins: Iterable[str]) -> None:
     """Have a server answer known callers alone, in the place of MONAI Label's leave for every page.
 
     Args:
@@ -59,9 +58,10 @@ def known_names(more: Iterable[str] = ()) -> set[str]:
     return {"localhost", machine, machine.partition(".")[0], *(name.lower().rstrip(".") for name in more)}
 
 
-def origin_of(url: AnyHttpUrl) -> str:
-    """Give the origin of a URL as a browser writes it: without a path, and without the port that is the usual one."""
-    return "/".join(str(url).split("/", 3)[:3])
+def origin_of(url: str) -> str:
+    """Give an origin as a browser writes it: in small letters, without a slash, and without the usual port."""
+    scheme, _, place = url.lower().rstrip("/").partition("://")
+    return f"{scheme}://{place.removesuffix(_DEFAULT_PORTS[scheme])}"
 
 
 class KnownCallers:
@@ -124,7 +124,10 @@ def why_refused(
     if is_own or (method in ("GET", "HEAD") and _is_link(headers)):
         return None
     page = f"of {origin}" if origin and origin != "null" else "of another origin"
-    return FOREIGN_PAGE, f"a page {page} may not use this server; MONAI_LABEL_CORS_ORIGINS names those that may"
+    return (
+        FOREIGN_PAGE,
+        f"a page {page} may not use this server; CALIBRATED_ENSEMBLE_ALLOWED_ORIGINS names those that may",
+    )
 
 
 def _is_known(place: str, hosts: frozenset[str]) -> bool:

@@ -25,8 +25,7 @@ def server(studies: TinyStudies, tmp_path_factory: pytest.TempPathFactory) -> It
     server = RunningServer(
         studies.folder,
         tmp_path_factory.mktemp("server"),
-        {"task": str(studies.task), "allowed_hosts": "scans.example"},
-        environment={"MONAI_LABEL_CORS_ORIGINS": f'["{ELSEWHERE}/"]'},
+        {"task": str(studies.task), "allowed_hosts": "scans.example", "allowed_origins": ELSEWHERE},
     )
     try:
         yield server
