@@ -6,7 +6,7 @@ from pathlib import Path
 from lib.images.files import read_label, read_scan
 from lib.images.region import read_region
 from lib.images.volume import Volume
-from lib.storage.digest import digest_file, digest_settings
+from lib.storage.digest import digest_file, digest_settings, file_stamp
 from lib.task.task import Task
 
 
@@ -37,6 +37,11 @@ class UnlabelledScan:
     image: Path
     region: Path | None = None
 
+    @property
+    def stamp(self) -> str:
+        """What changes whenever a file of the scan was written, see `lib.storage.digest.file_stamp`."""
+        return stamp_files(self.image, self.region)
+
 
 def read_labelled_scan(scan: LabelledScan, task: Task) -> tuple[Volume, Volume, Volume | None]:
     """Read a scan, its label as the task's label values, and its region mask.
@@ -52,5 +57,18 @@ def read_labelled_scan(scan: LabelledScan, task: Task) -> tuple[Volume, Volume, 
 
 def digest_labelled_scan(scan: LabelledScan) -> str:
     """Digest of everything a labelled scan consists of."""
-    files = [scan.image, scan.label, scan.region]
+    return digest_files(scan.image, scan.label, scan.region)
+
+
+def digest_files(*files: Path | None) -> str:
+    """Digest of the content of files, in this order; None stands for one that is not there.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
     return digest_settings([digest_file(path) if path else None for path in files])
+
+
+def stamp_files(*files: Path | None) -> str:
+    """What changes whenever one of the files was written, came or went, see `lib.storage.digest.file_stamp`."""
+    return " ".join(file_stamp(path) if path else "-" for path in files)

@@ -8,7 +8,7 @@ from pathlib import Path
 from lib.datasets.image_names import NamedImages, find_image, name_images
 from lib.datasets.label_tags import FINAL, labels_folder
 from lib.datasets.scan_source import PredictedScan, ScanNames
-from lib.datasets.scans import LabelledScan, UnlabelledScan
+from lib.datasets.scans import LabelledScan, UnlabelledScan, stamp_files
 from lib.errors import InputError
 from lib.images.files import SUFFIXES
 from lib.task.task import Task
@@ -94,6 +94,10 @@ class FolderScans:
         if self._task.region is None:
             return None
         return find_image(labels_folder(self._folder, self._task.region), name)
+
+    def stamp(self, name: str) -> str:
+        """See `ScanSource.stamp`."""
+        return stamp_files(find_image(self._folder, name), self.region(name))
 
     def keep_heatmap(self, name: str, prediction: PredictedScan) -> None:
         """Keep nothing: a folder is for scans and labels."""

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.datasets.scans import stamp_files
 from lib.dicom.series import files_of, read_series
 from lib.errors import InputError
 from lib.images.files import read_scan
@@ -52,7 +53,7 @@ class PredictionCache:
         self._workspace = workspace
         self._device = device
         self._ensemble: Ensemble | None = None
-        self._kept: OrderedDict[tuple[object, ...], ScanPrediction] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], ScanPrediction] = OrderedDict()
         self._lock = threading.Lock()
 
     def predict(self, image: Path, region: Path | None = None) -> ScanPrediction:
@@ -69,7 +70,10 @@ class PredictionCache:
         """
         with self._lock:
             ensemble = self._current_ensemble()
-            key = (ensemble.generation.id, *_state(image), *_state(region))
+            if not image.exists():
+                raise InputError(f"{image}: cannot be read (no such file); give a scan that is there")
+            # The stamps are taken before the files are read: what is written later has others.
+            key = (ensemble.generation.id, str(image), str(region), stamp_files(image, region))
             kept = self._kept.get(key)
             if kept is None:
                 kept = self._kept[key] = _predict(ensemble, image, region)
@@ -99,14 +103,3 @@ def _predict(ensemble: Ensemble, image: Path, region: Path | None) -> ScanPredic
     mask = read_region(region, scan) if region is not None else None
     prediction = ensemble.predict(scan, mask)
     return ScanPrediction(prediction, ensemble.generation.task, seconds=time.monotonic() - start)
-
-
-def _state(path: Path | None) -> tuple[object, ...]:
-    """What changes when a file changes."""
-    if path is None:
-        return (None,)
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a scan that is there") from error
-    return (str(path), status.st_mtime_ns, status.st_size)

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, func, select
 from lib.errors import DatabaseError, InputError, ProductError, StorageError
 from scoring.database.engine import open_database, reading, record_event, writing
 from scoring.database.scan_list import synchronise_scans
-from scoring.database.tables import events, information, scans
+from scoring.database.tables import SCHEMA_VERSION, events, information, scans
 from tests.unprivileged import read_only_folder
 
 
@@ -116,7 +116,7 @@ def test_a_lock_that_is_never_released_is_named(tmp_path: Path, monkeypatch: pyt
 def test_refuses_tables_of_a_later_version_and_leaves_them_alone(engine: Engine, database: str) -> None:
     with writing(engine) as connection:
         connection.execute(information.update().values(schema_version=99))
-    with pytest.raises(DatabaseError, match="version 99, this program knows 2 and earlier"):
+    with pytest.raises(DatabaseError, match=f"version 99, this program knows {SCHEMA_VERSION} and earlier"):
         open_database(database)
 
 
