@@ -1,5 +1,7 @@
 """One scan with its label, or without."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +10,8 @@ from lib.images.region import read_region
 from lib.images.volume import Volume
 from lib.storage.digest import digest_file, digest_settings, file_stamp
 from lib.task.task import Task
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,20 @@ class UnlabelledScan:
     def stamp(self) -> str:
         """What changes whenever a file of the scan was written, see `lib.storage.digest.file_stamp`."""
         return stamp_files(self.image, self.region)
+
+
+def warn_of_patients(scans: Sequence[LabelledScan], task: Task) -> None:
+    """Tell in the log which scans the task's pattern finds no patient for: each counts as a patient of its own."""
+    unknown = [scan.name for scan in scans if scan.patient == scan.name and task.patient_in(scan.name) is None]
+    if task.patient_pattern is not None and unknown:
+        logger.warning(
+            "patient_pattern %r finds no patient in %d of %d names of scans, such as %s: each of them counts as a "
+            "patient, so that scans of one patient may be trained on and tested with; correct the pattern",
+            task.patient_pattern,
+            len(unknown),
+            len(scans),
+            ", ".join(unknown[:3]),
+        )
 
 
 def read_labelled_scan(scan: LabelledScan, task: Task) -> tuple[Volume, Volume, Volume | None]:

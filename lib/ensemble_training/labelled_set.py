@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan
-from lib.errors import InputError
+from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan, warn_of_patients
+from lib.errors import BusyError, InputError
 from lib.images.region import inside_region
 from lib.images.volume import Volume
 from lib.models.workspace import Workspace
@@ -53,11 +53,13 @@ def prepare_labelled_set(
 
     Raises:
         InputError: there are no usable labels, or fewer patients than folds.
+        BusyError: so many labels changed while they were read that too few are left.
     """
     if not scans:
         raise InputError(
             "no scan has a label yet; label some, or put labels named like their scans into labels/final of the studies"
         )
+    warn_of_patients(scans, task)
     left_out: dict[str, str] = {}
     digests: dict[LabelledScan, str] = {}
     fingerprints: list[ScanFingerprint] = []
@@ -87,7 +89,7 @@ def prepare_labelled_set(
     for number, (scan, digest) in enumerate(digests.items(), 1):
         try:
             prepared.append(prepare_scan(scan, task=task, plan=plan, digest=digest, folder=workspace.prepared_scans))
-        except (InputError, FileNotFoundError) as error:
+        except (InputError, BusyError, FileNotFoundError) as error:
             # An annotator may have corrected the label since it was read for the first time.
             if not _changed(scan, digest):
                 raise
@@ -97,7 +99,7 @@ def prepare_labelled_set(
     kept = {scan.patient for scan in prepared}
     folds = {patient: fold for patient, fold in folds.items() if patient in kept}
     if len(set(folds.values())) < task.fold_count:
-        raise InputError(f"labels: changed while they were read ({next(iter(left_out.values()))}); train again")
+        raise BusyError(f"labels: changed while they were read ({next(iter(left_out.values()))}); train again")
     remove_unused_scans(workspace.prepared_scans, prepared)
     return LabelledSet(plan, fingerprint.typical_volumes, tuple(prepared), folds, left_out)
 

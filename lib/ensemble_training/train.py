@@ -55,7 +55,7 @@ def train_ensemble(
 
     Raises:
         InputError: there are no usable labels, fewer patients than folds, an unknown offset or device.
-        BusyError: another training runs in this workspace.
+        BusyError: another training runs in this workspace, or labels change at present.
         StorageError: the workspace cannot be written to.
         FloatingPointError: a training diverged.
     """

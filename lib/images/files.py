@@ -11,6 +11,7 @@ import numpy as np
 from lib.errors import InputError
 from lib.images.volume import RAS_TO_LPS, Volume, check_label_values, check_same_grid
 from lib.storage.atomic import atomic_path
+from lib.storage.file_names import composed
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 """File formats that are read; `scan_name` takes them off a file name."""
@@ -29,12 +30,15 @@ _NRRD_SPACES = {
 
 
 def scan_name(path: Path | str) -> str:
-    """Name of a scan: its file name without the image suffix."""
+    """Name of a scan: its file name without the image suffix, in the one spelling of `file_names.composed`."""
     name = Path(path).name
-    for suffix in SUFFIXES:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    return composed(name[: len(name) - len(image_suffix(path))])
+
+
+def image_suffix(path: Path | str) -> str:
+    """What makes a file an image, as it is written; "" where it is none."""
+    name = Path(path).name
+    return next((name[-len(suffix) :] for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
 
 
 def read_scan(path: Path | str) -> Volume:
@@ -119,7 +123,7 @@ def _read(path: Path | str) -> Volume:
 
 
 def _decode_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    suffix = path.name.removeprefix(scan_name(path))
+    suffix = image_suffix(path)
     # Of a suffix in mixed case, nibabel would look for a file in lower case.
     is_of_one_case = suffix in (suffix.lower(), suffix.upper())
     holder = nib.FileHolder(filename=str(path))

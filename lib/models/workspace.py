@@ -14,6 +14,7 @@ from lib.models.generation_folder import read_manifest
 from lib.models.kinds.method import Method
 from lib.models.kinds.registry import KINDS
 from lib.storage.atomic import write_text
+from lib.storage.file_names import composed
 from lib.storage.locks import exclusive_lock, waiting_lock
 from lib.training.folds import assign_folds
 
@@ -103,7 +104,9 @@ class Workspace:
             raise InputError(
                 f"{self._folds}: cannot be read ({error}); put back a copy, or remove it and all is trained again"
             ) from error
-        return stored["patients"] if stored["fold_count"] == fold_count else {}
+        # Earlier versions kept names as the files were spelled.
+        patients = {composed(patient): fold for patient, fold in stored["patients"].items()}
+        return patients if stored["fold_count"] == fold_count else {}
 
     def write_folds(self, patients: dict[str, int], fold_count: int) -> None:
         """Keep the folds of all patients, so that a new label never moves an old scan."""

@@ -1,6 +1,7 @@
 """`predict`: labels, heatmap and estimated DSC of scans."""
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from lib.images.region import read_region
 from lib.images.volume import Volume
 from lib.models.ensemble import Ensemble
 from lib.storage.atomic import atomic_path, write_text
+from lib.storage.file_names import UNUSABLE_NAME, is_text, shown
 from lib.task.labels import label_values
 
 
@@ -62,8 +64,8 @@ def run_predict(
             try:
                 results.append(predict_file(ensemble, image, output, region=_region_of(image, region), dicom=dicom))
             except InputError as error:
-                failed[str(image)] = str(error)
-                messages.print(f"calibrated-ensemble: {error}", highlight=False, soft_wrap=True, markup=False)
+                failed[shown(image)] = str(error)
+                messages.print(f"calibrated-ensemble: {error}", highlight=False, soft_wrap=True)
             progress("predicting", number, len(images), failed=len(failed))
     if as_json:
         print_json({"generation": generation.id, "scans": results, "failed": failed})
@@ -104,6 +106,8 @@ def predict_file(
         InputError: the scan or its mask cannot be used.
         StorageError: the folder cannot be written to.
     """
+    if not is_text(image.name):
+        raise InputError(f"{shown(image)}: {UNUSABLE_NAME}")
     start = time.monotonic()
     scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)
     prediction = ensemble.predict(scan, read_region(region, scan) if region else None)
@@ -111,7 +115,7 @@ def predict_file(
     task = ensemble.generation.task
     result = {
         "scan": scan_name(image),
-        "image": str(image),
+        "image": shown(image),
         "generation": prediction.generation,
         "task": task.name,
         "labels": dict(task.labels),
@@ -128,10 +132,15 @@ def predict_file(
         headers = read_headers(files_of(image))
         for class_name, channel in zip(task.classes, prediction.heatmap, strict=True):
             heatmap = parametric_map(channel, headers, class_name=class_name, generation=prediction.generation)
-            with atomic_path(output / f"{name}_heatmap_{class_name}.dcm") as temporary:
+            with atomic_path(output / f"{name}_heatmap_{_in_a_file_name(class_name)}.dcm") as temporary:
                 heatmap.save_as(temporary)
     write_text(output / f"{name}.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
     return result
+
+
+def _in_a_file_name(class_name: str) -> str:
+    """The name of a class without what would make it a path, which no other class has."""
+    return re.sub(r"[/\\%]", lambda found: f"%{ord(found[0]):02X}", class_name)
 
 
 def _region_of(image: Path, region: Path | None) -> Path | None:

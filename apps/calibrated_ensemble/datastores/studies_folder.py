@@ -17,10 +17,11 @@ from monailabel.interfaces.exception import ImageNotFoundException
 from watchdog.events import EVENT_TYPE_DELETED, EVENT_TYPE_MOVED, FileSystemEvent
 
 from apps.calibrated_ensemble.datastores.label_submission import ReviewedLabel
-from lib.datasets.image_names import name_images
+from lib.datasets.image_names import NO_SCAN, name_images
 from lib.datasets.label_tags import FINAL, check_tag
-from lib.images.files import SUFFIXES, scan_name
+from lib.images.files import SUFFIXES, image_suffix, scan_name
 from lib.storage.atomic import atomic_path, write_text
+from lib.storage.file_names import composed, existing, shown
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +92,17 @@ class StudiesFolder(LocalDatastore):
         """Names of the scans without a final label, whatever tag is asked for, as in MONAI Label."""
         return [name for name, entry in self._entries() if FINAL not in entry.labels]
 
+    def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
+        """Files of the labelled scans and of their labels, below the studies folder where no full path is asked for."""
+        pairs = [
+            {"image": self.get_image_uri(name), "label": self.get_label_uri(name, FINAL)}
+            for name in self.get_labeled_images()
+        ]
+        if full_path:
+            return pairs
+        root = os.path.abspath(self.folder)  # noqa: PTH100
+        return [{key: str(Path(path).relative_to(root)) for key, path in pair.items()} for pair in pairs]
+
     def status(self) -> dict[str, Any]:
         """Numbers of scans and labels, which every request asks for; counted again after a change only."""
         revision = self._revision
@@ -151,7 +163,7 @@ class StudiesFolder(LocalDatastore):
     def _store_label(
         self, name: str, entry: ImageLabelModel, tag: str, reviewed: ReviewedLabel, info: dict[str, Any]
     ) -> None:
-        suffix = _suffix(reviewed.file).lower()
+        suffix = image_suffix(reviewed.file).lower()
         target = self._label_file(name, tag, suffix)
         info |= {"ts": int(time.time()), "name": target.name, "review": reviewed.information}
         with FileLock(self._lock_file):
@@ -160,8 +172,10 @@ class StudiesFolder(LocalDatastore):
             # The folder's watcher may have made new entries since.
             entry = self._datastore.objects.setdefault(name, entry)
             standing = {entry.labels[tag].ext} if tag in entry.labels else set()
-            for other in {*SUFFIXES, *standing} - {suffix}:
-                self._label_file(name, tag, other).unlink(missing_ok=True)
+            for other in {*SUFFIXES, *standing}:
+                file = self._label_file(name, tag, other)
+                if file != target:
+                    file.unlink(missing_ok=True)
             entry.labels[tag] = DataModel(info=info, ext=suffix)
             self._update_datastore_file(lock=False)
 
@@ -181,8 +195,8 @@ class StudiesFolder(LocalDatastore):
         self.refresh()
 
     def _is_known(self, path: Path) -> bool:
-        suffix = _suffix(path)
-        entry = self._datastore.objects.get(path.name.removesuffix(suffix))
+        suffix = image_suffix(path)
+        entry = self._datastore.objects.get(scan_name(path))
         if entry is None or not suffix:
             return False
         folder = Path(os.path.abspath(self._datastore.image_path()))  # noqa: PTH100
@@ -196,10 +210,12 @@ class StudiesFolder(LocalDatastore):
         return list(self._datastore.objects.items())
 
     def _image_file(self, name: str, suffix: str) -> Path:
-        return Path(os.path.abspath(os.path.join(self._datastore.image_path(), name + suffix)))  # noqa: PTH100, PTH118
+        path = os.path.join(self._datastore.image_path(), name + suffix)  # noqa: PTH118
+        return existing(Path(os.path.abspath(path)))  # noqa: PTH100
 
     def _label_file(self, name: str, tag: str, suffix: str) -> Path:
-        return Path(os.path.abspath(os.path.join(self._datastore.label_path(tag), name + suffix)))  # noqa: PTH100, PTH118
+        path = os.path.join(self._datastore.label_path(tag), name + suffix)  # noqa: PTH118
+        return existing(Path(os.path.abspath(path)))  # noqa: PTH100
 
     def _reconcile_datastore(self) -> None:
         """Make the entries those of the files."""
@@ -212,7 +228,11 @@ class StudiesFolder(LocalDatastore):
         }
         old = self._datastore.objects
         new = {}
-        for name, suffix in self._files(self.folder).items():
+        scans = self._files(self.folder)
+        for tag, files in by_tag.items():
+            for name in files.keys() - scans.keys():
+                self._tell(self._label_file(name, tag, files[name]), NO_SCAN)
+        for name, suffix in scans.items():
             before = old.get(name)
             image = before.image if before and before.image.ext == suffix else _described(name, suffix)
             known = before.labels if before else {}
@@ -233,15 +253,20 @@ class StudiesFolder(LocalDatastore):
         """Images of a folder: name to suffix; what is not used is told in the log, once."""
         images = name_images(folder)
         for path, remark in images.ignored.items():
-            if path not in self._told:
-                self._told.add(path)
-                logger.warning("%s: %s", path, remark)
-        return {name: _suffix(path) for name, path in images.files.items()}
+            self._tell(path, remark)
+        return {name: image_suffix(path) for name, path in images.files.items()}
+
+    def _tell(self, path: Path, remark: str) -> None:
+        if path not in self._told:
+            self._told.add(path)
+            logger.warning("%s: %s", shown(path), remark)
 
     def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
         before = self._config_ts
         super()._init_from_datastore_file(throw_exception)
         if self._config_ts != before:
+            # Earlier versions kept names as the files were spelled.
+            self._datastore.objects = {composed(name): entry for name, entry in self._datastore.objects.items()}
             self._revision += 1
 
     def _update_datastore_file(self, lock: bool = True) -> None:
@@ -262,17 +287,13 @@ class StudiesFolder(LocalDatastore):
             logger.warning("%s: is damaged; it is written again", index)
             return
         ours = self._datastore.objects
-        for name, entry in theirs.objects.items():
+        for spelled, entry in theirs.objects.items():
+            name = composed(spelled)
             if name not in ours and self._image_file(name, entry.image.ext).exists():
                 ours[name] = ImageLabelModel(image=entry.image)
             for tag, label in entry.labels.items():
                 if name in ours and tag not in ours[name].labels and self._label_file(name, tag, label.ext).exists():
                     ours[name].labels[tag] = label
-
-
-def _suffix(path: Path) -> str:
-    """What makes a file an image, as it is written; "" where it is none."""
-    return path.name.removeprefix(scan_name(path))
 
 
 def _described(name: str, suffix: str) -> DataModel:

@@ -1,6 +1,7 @@
 import json
 import os
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -268,3 +269,48 @@ def test_the_register_lists_the_folder_only_after_a_change(
     register.synchronise()
     assert (queue_state(engine, generation=None).labelled, queue_state(engine, generation=None).free) == (2, 1)
     engine.dispose()
+
+
+def test_a_name_in_two_spellings_is_one_scan_with_its_label(folder: Path, tmp_path: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
+    write_image(folder / f"{nfd}.nii.gz")
+    write_image(folder / "labels" / "final" / f"{nfc}.nii.gz", 1)
+    store = open_folder(folder)
+    assert store.list_images().count(nfc) == 1
+    assert nfd not in store.list_images()
+    assert nfc in store.get_labeled_images()
+    assert store.get_image_uri(nfc) == str(folder / f"{nfd}.nii.gz")
+    assert {pair["image"] for pair in store.datalist()} == {str(folder / f"{name}.nii.gz") for name in ("a", nfd)}
+    sent = write_image(tmp_path / "sent.nii.gz", 7)
+    store.save_label(nfc, str(sent), "final", {"client_id": "ann"})
+    labels = [path.name for path in (folder / "labels" / "final").iterdir() if not path.name.isascii()]
+    assert labels == [f"{nfc}.nii.gz"]
+    assert Path(open_folder(folder).get_label_uri(nfc, "final")).read_bytes() == sent.read_bytes()
+
+
+def test_an_index_that_an_earlier_version_spelled_otherwise_keeps_what_is_known_of_a_label(folder: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
+    write_image(folder / f"{nfd}.nii.gz")
+    open_folder(folder).save_label(
+        nfc, str(write_image(folder.parent / "sent.nii.gz", 1)), "final", {"client_id": "ann"}
+    )
+    index = json.loads((folder / INDEX).read_text())
+    index["objects"][nfd] = index["objects"].pop(nfc)
+    (folder / INDEX).write_text(json.dumps(index))
+    store = open_folder(folder)
+    assert store.get_label_info(nfc, "final")["client_id"] == "ann"
+    assert sorted(store.list_images()) == sorted(["a", "b", "c.d", nfc])
+
+
+def test_a_scan_whose_name_is_no_text_is_left_out_and_labels_without_a_scan_are_told(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(folder / "labels" / "final" / "gone.nii.gz", 1)
+    write_image(folder / "whole.nii.gz").rename(folder / os.fsdecode(b"M\xfcller.nii.gz"))
+    store = open_folder(folder)
+    assert sorted(store.list_images()) == ["a", "b", "c.d"]
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [line for line in told if "M\\xfcller.nii.gz: has a name that is not UTF-8" in line]
+    assert [line for line in told if "gone.nii.gz: has no scan beside it" in line]
+    store.refresh()
+    assert len([record for record in caplog.records if "gone.nii.gz" in record.getMessage()]) == 1

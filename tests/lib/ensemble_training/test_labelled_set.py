@@ -9,7 +9,7 @@ import pytest
 
 from lib.datasets.scans import LabelledScan
 from lib.ensemble_training.labelled_set import prepare_labelled_set
-from lib.errors import InputError
+from lib.errors import BusyError
 from lib.models.workspace import Workspace
 from lib.progress import silent
 from tests.tiny_training import a_task
@@ -56,10 +56,19 @@ def test_a_label_that_changes_meanwhile_is_left_out_and_named(
     assert gone or len(prepare_labelled_set(a_task(), scans, workspace, silent).scans) == SCANS
 
 
+def test_a_pattern_that_finds_no_patient_is_told(
+    scans: list[LabelledScan], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = a_task(patient_pattern="^(TCGA-[0-9]+)")
+    alone = [replace(scan, patient=scan.name) for scan in scans]
+    prepare_labelled_set(task, alone, Workspace(tmp_path / "workspace"), silent)
+    assert f"finds no patient in {SCANS} of {SCANS} names of scans, such as {scans[0].name}, " in caplog.text
+
+
 def test_where_too_few_are_left_the_training_says_why(scans: list[LabelledScan], tmp_path: Path) -> None:
     def change() -> None:
         for scan in scans[1:]:
             scan.label.unlink()
 
-    with pytest.raises(InputError, match=r"changed while they were read .*label_.* train again"):
+    with pytest.raises(BusyError, match=r"changed while they were read .*label_.* train again"):
         prepare_labelled_set(a_task(), scans, Workspace(tmp_path / "workspace"), after_the_first_pass(change))
