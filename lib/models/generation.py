@@ -33,6 +33,9 @@ from lib.models.kinds.registry import KINDS
 from lib.preprocessing.plan import Plan
 from lib.task.task import Task
 
+# Of a class that was found at all, small or badly; below are chance overlaps.
+_FOUND = 0.01
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -71,6 +74,20 @@ class Generation:
     def kind(self) -> EnsembleKind:
         """How its networks were made to differ."""
         return KINDS[self.method]
+
+    @property
+    def doubtful_classes(self) -> Mapping[str, float]:
+        """Classes whose heatmap tells nothing of how good a segmentation is, with the DSC to expect of it instead.
+
+        These are classes that cross-validation did not find in any scan, because too few scans hold them or their
+        members learned nothing, and classes whose calibration does not rise with the members' confidence. The DSC is
+        the cross-validated one, 0 where no scan tells. A baseline, which is never served, has none.
+        """
+        if self.kind.is_baseline:
+            return {}
+        dice = {name: self.metrics["dice"][name] or 0.0 for name in self.task.classes}
+        rises = zip(self.task.classes, self.calibration.rises, strict=True)
+        return {name: dice[name] for name, class_rises in rises if not class_rises or dice[name] < _FOUND}
 
     @cached_property
     def statistics(self) -> OutOfFoldStatistics:

@@ -21,6 +21,7 @@ class Prediction:
         generation: id of the generation that predicted.
         classes: names of the C classes, in the order of the heatmap's channels.
         typical_volumes: mean volume of each class in mm3 over the labelled scans that hold it, 0 where unknown.
+        expected_dsc: DSC to expect of classes whose heatmap tells nothing of it, see `Generation.doubtful_classes`.
     """
 
     segmentation: np.ndarray = field(repr=False)
@@ -29,17 +30,21 @@ class Prediction:
     generation: str
     classes: tuple[str, ...]
     typical_volumes: tuple[float, ...] = field(repr=False)
+    expected_dsc: Mapping[str, float] = field(repr=False, default_factory=dict)
 
     @cached_property
     def estimated_dsc(self) -> Mapping[str, float]:
-        """DSC that the segmentation is expected to have, by class, 0..1; see `lib.quality.estimated_dsc`."""
+        """DSC that the segmentation is expected to have, by class, 0..1; see `lib.quality.estimated_dsc`.
+
+        It is `expected_dsc` where the heatmap tells nothing.
+        """
         estimates = estimated_dsc(
             self.heatmap,
             self.segmentation,
             voxel_volume=self._voxel_volume,
             typical_volumes=self.typical_volumes,
         )
-        return self._by_class(estimates)
+        return {**self._by_class(estimates), **self.expected_dsc}
 
     @property
     def mean_estimated_dsc(self) -> float:

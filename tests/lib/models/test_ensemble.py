@@ -300,9 +300,9 @@ def test_the_heatmaps_of_the_folds_average_to_that_of_the_whole_ensemble(trained
     np.testing.assert_allclose(np.mean(heatmaps[1:], axis=0), heatmaps[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("folds", [[2], [-1], [0, 2], []])
-def test_a_fold_that_is_not_there_is_refused(trained: Trained, folds: list[int]) -> None:
-    with pytest.raises(ValueError, match="folds 0 to 1"):
+@pytest.mark.parametrize("folds", [[2], [-1], [0, 2], [], [0, 0], [0, 1, 0]])
+def test_a_fold_that_is_not_there_or_comes_twice_is_refused(trained: Trained, folds: list[int]) -> None:
+    with pytest.raises(ValueError, match="give some of the generation's, 0 to 1, each once"):
         Ensemble(trained.generation, device="cpu", folds=folds)
 
 
@@ -332,3 +332,16 @@ def test_a_prediction_knows_the_scans_grid_and_what_its_quality_is_judged_by(
         typical_volumes=generation.typical_volumes,
     )
     assert prediction.estimated_dsc == {"lesion": expected}
+
+
+def test_a_class_that_cross_validation_never_found_is_said_and_estimated_as_it_found_it(
+    trained: Trained, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = Ensemble(trained.generation, device="cpu").predict(a_ball_volume(7)[0])
+    assert caplog.messages == []
+    (name,) = trained.generation.task.classes
+    never = replace(trained.generation, metrics={**trained.generation.metrics, "dice": {name: 0.0}})
+    prediction = Ensemble(never, device="cpu").predict(a_ball_volume(7)[0])
+    assert found.estimated_dsc[name] > 0.5
+    assert prediction.estimated_dsc == {name: 0.0}
+    assert f"class {name}: the members do not tell yet where it is (cross-validated DSC 0 %)" in caplog.text
