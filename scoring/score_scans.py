@@ -12,7 +12,7 @@ from lib.datasets.scan_source import ScorableScan, path_of
 from lib.datasets.scans import digest_files
 from lib.errors import DamagedGenerationError, InputError, StorageError, UnreachableError
 from lib.images.files import read_scan
-from lib.images.region import read_region
+from lib.images.region import EMPTY, read_region
 from lib.images.volume import Volume
 from lib.models.prediction import Prediction
 from lib.progress import Progress, silent
@@ -157,7 +157,10 @@ def _score(
 
 def _estimate(ensemble: Predictor, scan: ScorableScan, on_prediction: PredictionListener | None) -> Mapping[str, float]:
     volume = read_scan(path_of(scan.image))
-    region = read_region(path_of(scan.region), volume) if scan.region is not None else None
+    mask = None if scan.region is None else path_of(scan.region)
+    region = None if mask is None else read_region(mask, volume)
+    if region is not None and not region.array.any():
+        raise InputError(f"{mask}: {EMPTY}")
     prediction = ensemble.predict(volume, region)
     if on_prediction is not None:
         on_prediction(scan.name, prediction)

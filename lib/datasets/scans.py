@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from lib.errors import InputError
 from lib.images.files import read_label, read_scan
-from lib.images.region import read_region
+from lib.images.region import EMPTY, read_region
 from lib.images.volume import Volume
 from lib.storage.digest import digest_file, digest_settings, file_stamp
 from lib.task.task import Task
@@ -65,12 +68,28 @@ def read_labelled_scan(scan: LabelledScan, task: Task) -> tuple[Volume, Volume, 
     """Read a scan, its label as the task's label values, and its region mask.
 
     Raises:
-        InputError: a file is unreadable or the label does not fit; see `lib.images.files`.
+        InputError: a file is unreadable, the label does not fit, or the mask marks nothing; see `lib.images.files`.
     """
     image = read_scan(scan.image)
     label = read_label(scan.label, values=task.labels.values(), scan=image)
     region = read_region(scan.region, image) if scan.region else None
+    if region is not None and not region.array.any():
+        raise InputError(f"{scan.region}: {EMPTY}")
     return image, label, region
+
+
+def warn_of_voxels_outside(scan: LabelledScan, label: Volume, region: Volume | None) -> None:
+    """Tell in the log how many labelled voxels lie outside the region mask, where they count for nothing."""
+    outside = 0 if region is None else int(np.count_nonzero((label.array > 0) & ~(region.array > 0)))
+    if outside:
+        labelled = int(np.count_nonzero(label.array))
+        logger.warning(
+            "%s: %d of %d labelled voxels lie outside the region mask %s and are not used; correct label or mask",
+            scan.label,
+            outside,
+            labelled,
+            scan.region,
+        )
 
 
 def digest_labelled_scan(scan: LabelledScan) -> str:

@@ -4,7 +4,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan, warn_of_patients
+from lib.datasets.scans import (
+    LabelledScan,
+    digest_labelled_scan,
+    read_labelled_scan,
+    warn_of_patients,
+    warn_of_voxels_outside,
+)
 from lib.errors import BusyError, InputError
 from lib.images.region import inside_region
 from lib.images.volume import Volume
@@ -73,6 +79,7 @@ def prepare_labelled_set(
         else:
             if task.region and region is None:
                 logger.warning("%s: has no region mask labels/%s; it is used whole", scan.name, task.region)
+            warn_of_voxels_outside(scan, label, region)
             inside = inside_region(label.array, None if region is None else region.array)
             fingerprints.append(fingerprint_scan(image, Volume(inside, label.affine), task))
             digests[scan] = digest

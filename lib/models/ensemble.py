@@ -101,6 +101,7 @@ class Ensemble:
             generation=generation.id,
             classes=generation.task.classes,
             typical_volumes=generation.typical_volumes,
+            is_nowhere=mask is not None and not mask.any(),
             expected_dsc=generation.doubtful_classes,
         )
 

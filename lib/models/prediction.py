@@ -21,6 +21,7 @@ class Prediction:
         generation: id of the generation that predicted.
         classes: names of the C classes, in the order of the heatmap's channels.
         typical_volumes: mean volume of each class in mm3 over the labelled scans that hold it, 0 where unknown.
+        is_nowhere: whether the region mask left no voxel to predict, so that nothing can be estimated.
         expected_dsc: DSC to expect of classes whose heatmap tells nothing of it, see `Generation.doubtful_classes`.
     """
 
@@ -30,14 +31,17 @@ class Prediction:
     generation: str
     classes: tuple[str, ...]
     typical_volumes: tuple[float, ...] = field(repr=False)
+    is_nowhere: bool = False
     expected_dsc: Mapping[str, float] = field(repr=False, default_factory=dict)
 
     @cached_property
     def estimated_dsc(self) -> Mapping[str, float]:
         """DSC that the segmentation is expected to have, by class, 0..1; see `lib.quality.estimated_dsc`.
 
-        It is `expected_dsc` where the heatmap tells nothing.
+        It is `expected_dsc` where the heatmap tells nothing. Empty where `is_nowhere`.
         """
+        if self.is_nowhere:
+            return {}
         estimates = estimated_dsc(
             self.heatmap,
             self.segmentation,
@@ -47,8 +51,10 @@ class Prediction:
         return {**self._by_class(estimates), **self.expected_dsc}
 
     @property
-    def mean_estimated_dsc(self) -> float:
-        """Mean of the classes' estimated DSC, 0..1."""
+    def mean_estimated_dsc(self) -> float | None:
+        """Mean of the classes' estimated DSC, 0..1; None where nothing is estimated."""
+        if not self.estimated_dsc:
+            return None
         return sum(self.estimated_dsc.values()) / len(self.classes)
 
     @cached_property

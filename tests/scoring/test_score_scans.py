@@ -374,3 +374,14 @@ def test_a_file_that_changes_while_it_is_scored_is_scored_again_the_next_time(
     score_scans(engine, Slow(), scans[:1])
     assert score_scans(engine, GreyValues(), scans[:1]).scored == 1
     assert ranking(engine, "g")[0].mean_estimated_dsc == pytest.approx(expected(5), rel=1e-5)
+
+
+def test_a_scan_with_an_empty_region_mask_has_no_score_but_the_reason(
+    engine: Engine, scans: list[Scan], tmp_path: Path
+) -> None:
+    write_volume(tmp_path / "region.nii.gz", Volume(np.zeros((5, 4, 3), np.uint8), AFFINE))
+    report = score_scans(engine, GreyValues(), [replace(scans[0], region=tmp_path / "region.nii.gz")])
+    (line,) = ranking(engine, "g")
+    assert line.mean_estimated_dsc is None
+    assert dict(report.failed)["scan_0"] == line.error
+    assert "region.nii.gz: the region mask marks no voxel; draw the region, or remove the mask" in str(line.error)

@@ -17,7 +17,7 @@ from lib.dicom.parametric_map import parametric_map
 from lib.dicom.series import files_of, read_headers, read_series
 from lib.errors import InputError
 from lib.images.files import read_scan, scan_name, write_volume
-from lib.images.region import read_region
+from lib.images.region import EMPTY, read_region
 from lib.images.volume import Volume
 from lib.models.ensemble import Ensemble
 from lib.storage.atomic import atomic_path, write_text
@@ -99,8 +99,8 @@ def predict_file(
         dicom: write `<name>_heatmap_<class>.dcm` as well, DICOM Parametric Maps of the series.
 
     Returns:
-        What the JSON file holds: estimated DSC (0..1), volume and expected volume (mm3) of each
-        class, generation, and the seconds from the scan's file to the prediction.
+        What the JSON file holds: estimated DSC (0..1, None where the mask is empty), volume and expected
+        volume (mm3) of each class, generation, and the seconds from the scan's file to the prediction.
 
     Raises:
         InputError: the scan or its mask cannot be used.
@@ -112,6 +112,8 @@ def predict_file(
     scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)
     prediction = ensemble.predict(scan, read_region(region, scan) if region else None)
     seconds = time.monotonic() - start
+    if prediction.is_nowhere:
+        messages.print(f"{region}: {EMPTY}. Nothing is predicted or estimated.", highlight=False, soft_wrap=True)
     task = ensemble.generation.task
     result = {
         "scan": scan_name(image),
@@ -119,7 +121,7 @@ def predict_file(
         "generation": prediction.generation,
         "task": task.name,
         "labels": dict(task.labels),
-        "estimated_dsc": dict(prediction.estimated_dsc),
+        "estimated_dsc": {name: prediction.estimated_dsc.get(name) for name in prediction.classes},
         "mean_estimated_dsc": prediction.mean_estimated_dsc,
         "volume_mm3": dict(prediction.volume_mm3),
         "expected_volume_mm3": dict(prediction.expected_volume_mm3),

@@ -11,7 +11,7 @@ from lib.datasets.scans import stamp_files
 from lib.dicom.series import files_of, read_series
 from lib.errors import InputError
 from lib.images.files import read_scan
-from lib.images.region import read_region
+from lib.images.region import EMPTY, read_region
 from lib.models.ensemble import Ensemble
 from lib.models.prediction import Prediction
 from lib.models.workspace import Workspace
@@ -102,4 +102,6 @@ def _predict(ensemble: Ensemble, image: Path, region: Path | None) -> ScanPredic
     scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)
     mask = read_region(region, scan) if region is not None else None
     prediction = ensemble.predict(scan, mask)
+    if prediction.is_nowhere:
+        logger.warning("%s: %s. Nothing is predicted or estimated.", region, EMPTY)
     return ScanPrediction(prediction, ensemble.generation.task, seconds=time.monotonic() - start)

@@ -202,6 +202,15 @@ def test_the_same_scan_gives_the_same_prediction(ensemble: Ensemble, prediction:
     np.testing.assert_array_equal(again.heatmap, prediction.heatmap)
 
 
+def test_an_empty_region_leaves_nothing_to_estimate(trained: Trained, scan: Volume) -> None:
+    task = trained.generation.task.model_copy(update={"region": "organ"})
+    nothing = Volume(np.zeros(scan.shape, bool), scan.affine)
+    prediction = Ensemble(replace(trained.generation, task=task), device="cpu").predict(scan, nothing)
+    assert not prediction.heatmap.any()
+    assert (prediction.estimated_dsc, prediction.mean_estimated_dsc) == ({}, None)
+    assert Ensemble(trained.generation, device="cpu").predict(scan, nothing).estimated_dsc  # a task without a region
+
+
 def test_outside_the_region_everything_is_zero(trained: Trained, prediction: Prediction, scan: Volume) -> None:
     """And inside it nothing changes; a task without a region takes no notice of a mask."""
     middle = np.median(np.argwhere(prediction.heatmap[0] > 0), axis=0).astype(int)

@@ -40,6 +40,11 @@ def test_a_class_whose_heatmap_tells_nothing_is_estimated_by_what_is_expected_of
     assert list(doubtful.estimated_dsc) == ["tumour", "cyst"]
 
 
+def test_nothing_is_estimated_where_the_region_mask_is_empty(prediction: Prediction) -> None:
+    nowhere = replace(prediction, is_nowhere=True, expected_dsc={"cyst": 0.0})
+    assert (nowhere.estimated_dsc, nowhere.mean_estimated_dsc) == ({}, None)
+
+
 def test_volumes_are_in_cubic_millimetres(prediction: Prediction) -> None:
     assert prediction.volume_mm3 == {"tumour": 24.0, "cyst": 0.0}
     assert prediction.expected_volume_mm3 == {"tumour": pytest.approx(18.0), "cyst": pytest.approx(6.0)}
