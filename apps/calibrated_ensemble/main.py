@@ -26,7 +26,6 @@ from apps.calibrated_ensemble.annotator import annotator_of
 from apps.calibrated_ensemble.datastores.open_studies import open_studies
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
 from apps.calibrated_ensemble.monai_tasks.background_processes import (
-    end_with_server,
     mark_as_server,
     one_line_failure,
     runs_in_background,
@@ -65,8 +64,6 @@ class CalibratedEnsembleApp(MONAILabelApp):
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]):
-        if runs_in_background():
-            end_with_server()
         self._project = Project.open(read_app_settings(conf), studies)
         atexit.register(self._project.close)
         task = self._project.task

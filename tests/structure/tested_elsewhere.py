@@ -64,6 +64,7 @@ TESTED_ELSEWHERE = {
     "apps/calibrated_ensemble/reports/evaluation_folder.py": "tests/apps/commands/test_evaluate.py",
     "apps/calibrated_ensemble/routes/add_routes.py": "tests/apps/routes/test_worklist.py",
     "apps/calibrated_ensemble/routes/threaded_endpoints.py": "tests/apps/loops/test_server_loop.py",
+    "apps/calibrated_ensemble/terminal/termination.py": "tests/apps/terminal/test_exit_status.py",
     "benchmarks/active_learning/__main__.py": "tests/benchmarks/active_learning/test_simulation.py",
     "benchmarks/active_learning/assessment.py": "tests/benchmarks/active_learning/test_candidates.py",
     "benchmarks/active_learning/encoder_features.py": "tests/benchmarks/active_learning/test_candidates.py",

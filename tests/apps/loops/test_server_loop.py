@@ -1,6 +1,7 @@
 """MONAI Label's own client walks the whole loop against the real server."""
 
 import json
+import signal
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -478,7 +479,7 @@ def test_kill_9_during_training_and_scoring_loses_nothing(tmp_path: Path) -> Non
     finally:
         # Killed in the middle of scoring, the server alone: the scoring process must notice by itself.
         server.kill(with_children=False)
-    _, alive = psutil.wait_procs(trainers, timeout=30)
+    _, alive = psutil.wait_procs(trainers, timeout=3)
     for process in alive:
         process.kill()
     assert not alive
@@ -501,9 +502,10 @@ def test_kill_9_during_training_and_scoring_loses_nothing(tmp_path: Path) -> Non
         server.client().train_start("ensemble", {})
         wait_for(lambda: bool(server.background_processes()), seconds=30, what="the trainer")
         trainers = server.background_processes()
-        server.stop()
+        server.process.terminate()
         _, alive = psutil.wait_procs(trainers, timeout=10)
         assert not alive
+        assert server.process.wait(timeout=30) == -signal.SIGTERM
     finally:
         server.kill()
 
