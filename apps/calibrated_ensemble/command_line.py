@@ -159,11 +159,11 @@ def evaluate(
     ] = False,
     device: _Device = None,
     as_json: _Json = False,
-) -> None:
+) -> int:
     """Judge heatmaps and estimated DSC by labelled scans that were not trained on; repeated, nothing runs twice."""
     from apps.calibrated_ensemble.commands.evaluate import run_evaluate
 
-    run_evaluate(
+    return run_evaluate(
         images,
         labels,
         output,

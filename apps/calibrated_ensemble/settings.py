@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from monailabel.config import Settings
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lib.errors import InputError, StorageError
@@ -21,8 +21,18 @@ WORKSPACE_NAME = ".calibrated_ensemble"
 DEFAULT_PACS_FILTER = {"Modality": ["CT", "MR"]}
 _PACS_FILTER = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
 
+STOCK_ROUTES = ("logs", "proxy", "session", "upload")
+"""Routes of MONAI Label that are off unless `stock_routes` names them."""
+
 # MONAI Label itself reads this key from the same pairs.
 _OWNED_BY_MONAI_LABEL = frozenset({"server_mode"})
+
+
+def _of_stock_routes(value: str) -> str:
+    unknown = stock_routes(value) - set(STOCK_ROUTES)
+    if unknown:
+        raise ValueError(f"{sorted(unknown)[0]} is none of {', '.join(STOCK_ROUTES)}; part several by commas")
+    return value
 
 
 class AppSettings(BaseSettings):
@@ -48,6 +58,8 @@ class AppSettings(BaseSettings):
     """Store the heatmap of each scan that is scored in the PACS, as a DICOM Parametric Map."""
     viewer_folder: Path | None = None
     """Where `viewer install` put OHIF; the cache folder of the user by default."""
+    stock_routes: Annotated[str, AfterValidator(_of_stock_routes)] = ""
+    """Routes of MONAI Label that are switched on: some of `STOCK_ROUTES`, parted by commas."""
 
 
 def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:
@@ -70,6 +82,11 @@ def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:
             raise InputError(f"--conf {key}: unknown setting; known are {known}") from error
         where = f"--conf {key}" if key in given else f"{ENVIRONMENT_PREFIX}{key.upper()}"
         raise InputError(f"{where}: is {first['input']!r}; {first['msg']}") from error
+
+
+def stock_routes(value: str) -> frozenset[str]:
+    """Names in the setting `stock_routes`."""
+    return frozenset(name.strip() for name in value.split(",") if name.strip())
 
 
 def is_url(studies: str) -> bool:

@@ -58,10 +58,12 @@ class ScanNames:
     Attributes:
         all: names of the scans.
         labelled: those of them that have a final label.
+        listing: of a source that lists now and then, which list it is; None where the names are those of this moment.
     """
 
     all: frozenset[str]
     labelled: frozenset[str]
+    listing: int | None = None
 
 
 class ScanSource(Protocol):

@@ -71,7 +71,7 @@ def read_labelled_scan(scan: LabelledScan, task: Task) -> tuple[Volume, Volume, 
         InputError: a file is unreadable, the label does not fit, or the mask marks nothing; see `lib.images.files`.
     """
     image = read_scan(scan.image)
-    label = read_label(scan.label, values=task.labels.values(), scan=image)
+    label = read_label(scan.label, values=task.labels, scan=image)
     region = read_region(scan.region, image) if scan.region else None
     if region is not None and not region.array.any():
         raise InputError(f"{scan.region}: {EMPTY}")

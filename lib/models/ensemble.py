@@ -103,6 +103,7 @@ class Ensemble:
             typical_volumes=generation.typical_volumes,
             is_nowhere=mask is not None and not mask.any(),
             expected_dsc=generation.doubtful_classes,
+            forms=scan.forms,
         )
 
     def segment(self, outputs: MemberOutputs, image: MetaTensor) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 import errno
 import os
+import secrets
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from lib.storage.disk import writing_to
 # A full disk is reported with the name of what was read as well.
 _OF_READING = {errno.ENOENT, errno.EACCES, errno.EISDIR}
 
+# A file name has 255 bytes at most, and the temporary one must fit wherever the name itself does.
+_KEPT_SUFFIX = 32
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -21,7 +25,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The temporary name keeps the suffixes of `path`, since image writers choose the format by
     them. The file is flushed to disk before it is moved; when the block raises, it is removed
-    and whatever stood at `path` is left as it was.
+    and whatever stood at `path` is left as it was. Who may read and write it is what held for a
+    file that stood there, else what the process's umask says.
 
     Raises:
         StorageError: the folder cannot be written to, or the disk is full.
@@ -30,14 +35,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=".tmp-", suffix="".join(path.suffixes[-2:]), delete=False
-        ) as file:
-            temporary = Path(file.name)
+        temporary = _temporary_name(path)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
         _flush(temporary)
-        temporary.chmod(0o644)
+        _keep_mode(path, temporary)
         temporary.replace(path)
         _flush(path.parent)
     except OSError as error:
@@ -63,7 +66,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside `path` and move it to `path` when the block ends well.
 
     Every file is flushed to disk before the move; when the block raises, the folder is removed.
-    `path` must not exist: a folder that is published is never written again.
+    `path` must not exist: a folder that is published is never written again. Who may read it is
+    what the process's umask says.
 
     Raises:
         StorageError: the parent cannot be written to, or the disk is full.
@@ -73,12 +77,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".tmp-"))
+        temporary = _temporary_name(path)
+        temporary.mkdir()
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
                 _flush(file)
-        temporary.chmod(0o755)
         temporary.rename(path)
         _flush(path.parent)
     except OSError as error:
@@ -86,6 +90,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None and temporary.exists():
             shutil.rmtree(temporary)
+
+
+def _temporary_name(path: Path) -> Path:
+    suffix = "".join(path.suffixes[-2:])[-_KEPT_SUFFIX:]
+    return path.parent / f".tmp-{secrets.token_hex(8)}{suffix}"
+
+
+def _keep_mode(path: Path, temporary: Path) -> None:
+    try:
+        standing = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(standing):
+        temporary.chmod(standing & 0o777)
 
 
 def _explained(error: OSError, path: Path) -> ProductError:

@@ -1,32 +1,8 @@
 """Class indices inside, the task's label values in files."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from lib.storage.file_names import composed, is_text
 from lib.task.task import Task
-
-
-def class_names_fault(names: Iterable[str]) -> str | None:
-    """What is wrong with the names of classes, and what would be right; None where nothing is.
-
-    Segments are told apart by their names alone, without regard to case, surrounding blanks and Unicode's spelling,
-    and what is none of the classes is called background.
-    """
-    found: dict[str, str] = {}
-    for name in names:
-        key = composed(name).strip().casefold()
-        if not key:
-            return f"the class name {name!r} is empty; give each class a name, such as tumour"
-        if key == "background":
-            return f"the class name {name!r} stands for value 0 and is no class; leave it out"
-        if not is_text(name):
-            return f"the class name {name!r} holds control characters or is no text; give a name such as tumour"
-        if key in found:
-            return f"the class names {found[key]!r} and {name!r} are the same but for case; give two names"
-        found[key] = name
-    return None
 
 
 def class_indices(label: np.ndarray, task: Task) -> np.ndarray:

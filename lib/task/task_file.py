@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from lib.errors import InputError
-from lib.task.labels import class_names_fault
+from lib.task.class_names import class_names_fault
 from lib.task.presets import NetworkSettings, TrainingSettings
 from lib.task.task import RIGHT_VALUES, Task
 

@@ -13,12 +13,12 @@ from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
 from lib.datasets.image_names import find_image
+from lib.datasets.scan_failures import scan_failure
 from lib.dicom.parametric_map import parametric_map
 from lib.dicom.series import files_of, read_headers, read_series
 from lib.errors import InputError
 from lib.images.files import read_scan, scan_name, write_volume
 from lib.images.region import EMPTY, read_region
-from lib.images.volume import Volume
 from lib.models.ensemble import Ensemble
 from lib.storage.atomic import atomic_path, write_text
 from lib.storage.file_names import UNUSABLE_NAME, is_text, shown
@@ -63,9 +63,9 @@ def run_predict(
         for number, image in enumerate(images, 1):
             try:
                 results.append(predict_file(ensemble, image, output, region=_region_of(image, region), dicom=dicom))
-            except InputError as error:
-                failed[shown(image)] = str(error)
-                messages.print(f"calibrated-ensemble: {error}", highlight=False, soft_wrap=True)
+            except Exception as error:  # whatever one scan raises must not stop the rest
+                failed[shown(image)] = reason = scan_failure(error, shown(image))
+                messages.print(f"calibrated-ensemble: {reason}", highlight=False, soft_wrap=True)
             progress("predicting", number, len(images), failed=len(failed))
     if as_json:
         print_json({"generation": generation.id, "scans": results, "failed": failed})
@@ -128,8 +128,8 @@ def predict_file(
         "seconds": round(seconds, 3),
     }
     name = scan_name(image)
-    write_volume(output / f"{name}_prediction.nii.gz", Volume(label_values(prediction.segmentation, task), scan.affine))
-    write_volume(output / f"{name}_heatmap.nii.gz", Volume(prediction.heatmap, scan.affine))
+    write_volume(output / f"{name}_prediction.nii.gz", prediction.on_scan(label_values(prediction.segmentation, task)))
+    write_volume(output / f"{name}_heatmap.nii.gz", prediction.on_scan(prediction.heatmap))
     if dicom:
         headers = read_headers(files_of(image))
         for class_name, channel in zip(task.classes, prediction.heatmap, strict=True):

@@ -29,6 +29,7 @@ class IndexedScans(FolderScans):
 
     def names(self) -> ScanNames:
         """See `ScanSource.names`."""
+        self._datastore.catch_up()
         return ScanNames(frozenset(self._datastore.list_images()), frozenset(self._datastore.get_labeled_images()))
 
     def stamp(self, name: str) -> str:
@@ -37,6 +38,7 @@ class IndexedScans(FolderScans):
         return stamp_files(Path(self._datastore.get_image_uri(name)), Path(region) if region else None)
 
     def is_unlabelled(self, name: str) -> bool:
-        """See `ScanSource.is_unlabelled`."""
+        """See `ScanSource.is_unlabelled`; labels that another server stored count."""
+        self._datastore.catch_up()
         uri = self._datastore.get_image_uri(name)
         return bool(uri) and Path(uri).exists() and not self._datastore.get_label_by_image_id(name, FINAL)

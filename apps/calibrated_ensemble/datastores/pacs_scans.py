@@ -48,7 +48,7 @@ class PacsScans:
 
     def names(self) -> ScanNames:
         """See `ScanSource.names`."""
-        return ScanNames(frozenset(self._datastore.list_images()), frozenset(self._datastore.get_labeled_images()))
+        return self._datastore.names()
 
     def labelled(self) -> Sequence[LabelledScan]:
         """See `ScanSource.labelled`; a series that is no volume, or without a readable label, is told and left out."""

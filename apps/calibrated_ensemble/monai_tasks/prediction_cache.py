@@ -70,16 +70,33 @@ class PredictionCache:
         """
         with self._lock:
             ensemble = self._current_ensemble()
-            if not image.exists():
-                raise InputError(f"{image}: cannot be read (no such file); give a scan that is there")
-            # The stamps are taken before the files are read: what is written later has others.
-            key = (ensemble.generation.id, str(image), str(region), stamp_files(image, region))
+            # Taken before the files are read: what is written later has another one.
+            key = _key(ensemble.generation.id, image, region)
             kept = self._kept.get(key)
             if kept is None:
                 kept = self._kept[key] = _predict(ensemble, image, region)
                 self._forget_old()
             self._kept.move_to_end(key)
             return kept
+
+    @property
+    def generation(self) -> str | None:
+        """Id of the current generation."""
+        return self._workspace.current()
+
+    def known(self, image: Path, region: Path | None = None) -> ScanPrediction | None:
+        """Give the prediction of a scan by the current generation where it was made already; nobody waits for one.
+
+        Raises:
+            InputError: the scan or the mask is not there.
+        """
+        key = _key(str(self.generation), image, region)
+        if not self._lock.acquire(timeout=1):
+            return None
+        try:
+            return self._kept.get(key)
+        finally:
+            self._lock.release()
 
     def _current_ensemble(self) -> Ensemble:
         current = self._workspace.current()
@@ -95,6 +112,14 @@ class PredictionCache:
 
         while len(self._kept) > 1 and (len(self._kept) > _KEPT_COUNT or size() > _KEPT_BYTES):
             self._kept.popitem(last=False)
+
+
+def _key(generation: str, image: Path, region: Path | None) -> tuple[str, ...]:
+    """What changes when another generation predicts, or a file is another or has changed."""
+    for path in (image, region):
+        if path is not None and not path.exists():
+            raise InputError(f"{path}: cannot be read (no such file); give a scan that is there")
+    return generation, str(image), str(region), stamp_files(image, region)
 
 
 def _predict(ensemble: Ensemble, image: Path, region: Path | None) -> ScanPrediction:

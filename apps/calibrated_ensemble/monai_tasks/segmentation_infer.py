@@ -58,8 +58,8 @@ class SegmentationInfer(InferTask):
         suffix, dtype = result_suffix(request), result_dtype(request, np.uint8)
         predicted = self._predictions.predict(Path(request["image"]), region_of(request))
         label = label_values(predicted.prediction.segmentation, predicted.task).astype(dtype)
-        affine = predicted.prediction.affine
-        file = write_result(label, affine, suffix=suffix, compress=bool(request.get("result_compress")))
+        result = predicted.prediction.on_scan(label)
+        file = write_result(result, suffix=suffix, compress=bool(request.get("result_compress")))
         return file, {"label_names": names_by_place(predicted.task.labels), **figures(predicted)}
 
 

@@ -6,10 +6,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC
-from monailabel.interfaces.datastore import Datastore
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
+from apps.calibrated_ensemble.annotator import LONGEST_NAME
+from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
+from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
+from apps.calibrated_ensemble.plain_text import is_one_line
 from apps.calibrated_ensemble.project import Project
 from scoring.worklist.leases import end_lease, lease_scan
 from scoring.worklist.queue_state import queue_state
@@ -18,13 +21,19 @@ from scoring.worklist.ranking import RankedScan, ranking
 HELD_BY_ANOTHER = 409
 
 
+def _one_line(name: str) -> str:
+    if not is_one_line(name):
+        raise ValueError("give a name of one line")
+    return name
+
+
 class Taking(BaseModel):
     """Who takes a scan."""
 
-    client_id: Annotated[str, Field(min_length=1, max_length=255)]
+    client_id: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line)]
 
 
-def worklist_router(project: Project, datastore: Datastore, register: ScanRegister) -> APIRouter:
+def worklist_router(project: Project, datastore: StudiesFolder | PacsStudies, register: ScanRegister) -> APIRouter:
     """Give the routes under `/worklist`.
 
     Args:
@@ -69,7 +78,8 @@ def worklist_router(project: Project, datastore: Datastore, register: ScanRegist
                 {"message": f"{holder} has this scan", "leased_to": lease.client, "lease_expires": lease.expires},
             )
         study = datastore.get_image_info(image).get("StudyInstanceUID")
-        return {"id": image, "study": study, "lease_expires": lease.expires}
+        version = datastore.label_version(image)
+        return {"id": image, "study": study, "lease_expires": lease.expires, "label_version": version}
 
     @router.delete("/lease", summary="Give a scan back")
     def give_back(image: str, client_id: Annotated[str, Query(min_length=1)]) -> dict[str, bool]:

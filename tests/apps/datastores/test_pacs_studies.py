@@ -103,7 +103,9 @@ def open_studies(
         options.pop("search_filter", FILTER),
         folder=tmp_path / options.pop("folder", "pacs"),
         task=task,
-        submission=LabelSubmission(task, engine, tmp_path / "refused"),
+        submission=LabelSubmission(
+            task, engine, refused_folder=tmp_path / "refused", versions_folder=tmp_path / "label_versions"
+        ),
         refresh_seconds=refresh_seconds,
         retry_unreadable=True,
     )

@@ -105,7 +105,7 @@ class Walk:
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     folder = tmp_path_factory.mktemp("walk")
     studies = write_studies(folder / "studies")
-    conf = {"task": str(write_task(folder)), "lease_minutes": "30"}
+    conf = {"task": str(write_task(folder)), "lease_minutes": "30", "stock_routes": "session"}
     server = RunningServer(studies, folder, conf)
     try:
         walk = Walk(server, folder)
@@ -312,7 +312,7 @@ def test_a_truncated_scan_is_answered_with_a_reason(walk: Walk, tmp_path: Path) 
     whole = (walk.server.studies / f"{name(0)}.nii.gz").read_bytes()
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(whole[: len(whole) // 2])
-    answer = infer_status(walk.server, "calibrated_ensemble", str(broken))
+    answer = walk.server.request("POST", "/infer/calibrated_ensemble", files={"file": broken.open("rb")})
     assert answer.status_code == 422
     assert "truncated" in answer.json()["detail"]
 

@@ -88,7 +88,9 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> TinyStudies:
 
 @pytest.fixture(scope="module")
 def server(studies: TinyStudies, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(studies.folder, tmp_path_factory.mktemp("server"), {"task": str(studies.task)})
+    # As docs/slicer.md says where scans are loaded from files of one's own.
+    conf = {"task": str(studies.task), "stock_routes": "session,upload"}
+    server = RunningServer(studies.folder, tmp_path_factory.mktemp("server"), conf)
     try:
         yield server
         server.stop()
@@ -150,10 +152,11 @@ def test_a_sample_is_leased_to_who_asked_and_can_be_loaded(server: RunningServer
     assert sample["id"] != other["id"]
     holders = {line["id"]: line["leased_to"] for line in server.request("GET", "/worklist/").json()["scans"]}
     assert (holders[sample["id"]], holders[other["id"]]) == ("ann", "bea")
-    # Where Slicer sees the server's files it loads `path`, elsewhere it downloads to a file called `name`.
+    # Without a `path` that it sees itself, Slicer downloads to a file called `name`.
+    assert "path" not in sample
     assert sample["name"] == f"{sample['id']}.nii.gz"
     downloaded = server.request("GET", "/datastore/image", params={"image": sample["id"]})
-    assert downloaded.content == Path(sample["path"]).read_bytes()
+    assert downloaded.content == (studies.folder / sample["name"]).read_bytes()
     # It then looks for a prediction that was stored, and goes on without when there is none.
     assert "original" not in ann.client.datastore()["objects"][sample["id"]]["labels"]
     with pytest.raises(MONAILabelClientException, match="404"):

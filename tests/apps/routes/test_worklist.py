@@ -9,7 +9,6 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from apps.calibrated_ensemble.datastores.indexed_scans import IndexedScans
-from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
 from apps.calibrated_ensemble.http_errors import answer_errors
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
 from apps.calibrated_ensemble.project import Project
@@ -17,7 +16,7 @@ from apps.calibrated_ensemble.routes.worklist import worklist_router
 from lib.datasets.scans import stamp_files
 from scoring.database.scan_list import mark_labelled, synchronise_scans
 from scoring.database.score_records import Scored, record_failure, record_score
-from tests.apps.datastores.test_studies_folder import accept_all, write_image
+from tests.apps.datastores.test_studies_folder import open_folder, write_image
 from tests.apps.made_up_project import open_project
 
 
@@ -42,7 +41,7 @@ def client(tmp_path: Path, project: Project, engine: Engine) -> TestClient:
     studies = tmp_path / "studies"
     for name in "abcd":
         write_image(studies / f"{name}.nii.gz")
-    datastore = StudiesFolder(str(studies), review=accept_all, auto_reload=False)
+    datastore = open_folder(studies)
     (project.workspace.root / "current").write_text("g")
     app = FastAPI()
     scans = IndexedScans(datastore, project.task)
