@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from lib.calibration.base import Calibration
 from lib.calibration.registry import CALIBRATORS
@@ -31,6 +32,7 @@ from lib.models.kinds.kind import EnsembleKind
 from lib.models.kinds.method import Method
 from lib.models.kinds.registry import KINDS
 from lib.preprocessing.plan import Plan
+from lib.storage.file_names import composed
 from lib.task.task import Task
 
 # Of a class that was found at all, small or badly; below are chance overlaps.
@@ -144,6 +146,15 @@ class Generation:
                 raise DamagedGenerationError(f"{file}: {state}; train again to publish a whole generation")
 
 
+def _read_folds(file: Path) -> dict[str, int]:
+    try:
+        folds = TypeAdapter(dict[str, int]).validate_python(read_json(file))
+    except ValidationError as error:
+        raise DamagedGenerationError(f"{file}: holds no folds of patients; train again") from error
+    # Earlier versions kept names as the files were spelled.
+    return {composed(patient): fold for patient, fold in folds.items()}
+
+
 def read_generation(path: Path) -> Generation:
     """Read the settings of a published generation.
 
@@ -163,7 +174,7 @@ def read_generation(path: Path) -> Generation:
             plan=Plan.model_validate(read_json(path / PLAN)),
             w_dsc=tuple(calibration["w_dsc"]),
             calibration=CALIBRATORS[calibration["heatmap"]].fitted.model_validate(calibration["fitted"]),
-            fold_of_patient=read_json(path / FOLDS),
+            fold_of_patient=_read_folds(path / FOLDS),
             typical_volumes=tuple(calibration["typical_volumes"]),
             metrics=read_json(path / METRICS),
         )

@@ -12,7 +12,7 @@ from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastor
 
 from lib.datasets.image_names import NO_SCAN, name_images
 from lib.images.files import SUFFIXES, image_suffix
-from lib.storage.atomic import write_text
+from lib.storage.atomic import remove_leftovers, write_text
 from lib.storage.file_names import composed, shown
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,9 @@ class IndexedFolder(LocalDatastore):
         self._revision = 0
         self._index_state: tuple[int, int, int] | None = None
         self._told: set[Path] = set()
+        if not read_only:
+            labels = Path(folder) / "labels"
+            remove_leftovers(Path(folder), *(path for path in labels.glob("*") if path.is_dir()))
         _put_aside_if_damaged(Path(folder) / INDEX)
         super().__init__(
             str(folder),

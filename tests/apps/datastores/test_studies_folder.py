@@ -18,6 +18,7 @@ from lib.datasets.studies_folder import FolderScans, read_studies
 from lib.errors import InputError, ProductError, StorageError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
+from lib.storage.atomic import atomic_path
 from lib.task.task_file import task_from
 from scoring.database.engine import open_database
 from scoring.worklist.queue_state import queue_state
@@ -26,7 +27,7 @@ from tests.apps.servers.running_server import wait_for
 TASK = task_from({"name": "one", "modality": "CT", "labels": {"lesion": 1, "cyst": 2}, "region": "organ"}, where="test")
 
 
-def open_folder(folder: Path, *, auto_reload: bool = False) -> StudiesFolder:
+def open_folder(folder: Path, **options: bool) -> StudiesFolder:
     workspace = folder.parent / "workspace"
     submission = LabelSubmission(
         TASK,
@@ -34,7 +35,7 @@ def open_folder(folder: Path, *, auto_reload: bool = False) -> StudiesFolder:
         refused_folder=workspace / "refused",
         versions_folder=workspace / "versions",
     )
-    return StudiesFolder(str(folder), submission=submission, region=TASK.region, auto_reload=auto_reload)
+    return StudiesFolder(str(folder), submission=submission, region=TASK.region, **{"auto_reload": False, **options})
 
 
 def write_image(path: Path, value: int = 0) -> Path:
@@ -347,3 +348,21 @@ def test_a_scan_whose_name_is_no_text_is_left_out_and_labels_without_a_scan_are_
     assert [line for line in told if "gone.nii.gz: has no scan beside it" in line]
     store.refresh()
     assert len([record for record in caplog.records if "gone.nii.gz" in record.getMessage()]) == 1
+
+
+def test_what_a_killed_server_left_half_written_is_removed_at_the_start(folder: Path) -> None:
+    left = [
+        folder / ".tmp-1.json",
+        folder / "labels" / "final" / ".tmp-2.nii.gz",
+        folder / "labels" / "organ" / ".tmp-3",
+    ]
+    for path in left:
+        path.write_text("half")
+    open_folder(folder, read_only=True)
+    assert all(path.exists() for path in left)
+    with atomic_path(folder / "labels" / "final" / "b.nii.gz") as being_written:
+        being_written.write_text("half")
+        open_folder(folder)
+        assert being_written.exists()
+    assert not any(path.exists() for path in left)
+    assert (folder / ".hidden.nii.gz").exists()

@@ -317,3 +317,19 @@ def test_a_class_is_doubtful_that_was_never_found_or_whose_heatmap_does_not_rise
 
 def test_a_baseline_which_is_not_served_has_no_doubtful_classes(publish_result: Publish) -> None:
     assert publish_result(metrics={"dice": {"lesion": None}}).doubtful_classes == {}
+
+
+@pytest.mark.parametrize("content", ["[]", '{"anna": "first"}', "null", '{"anna": '])
+def test_folds_of_another_shape_are_named(published: Generation, content: str) -> None:
+    (published.path / "folds.json").write_text(content)
+    with pytest.raises(DamagedGenerationError, match=r"folds\.json: .*train again"):
+        read_generation(published.path)
+
+
+def test_a_message_about_damaged_statistics_names_the_file_once(published: Generation) -> None:
+    file = published.path / "statistics.npz"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(DamagedGenerationError) as caught:
+        _ = read_generation(published.path).statistics
+    assert str(caught.value).startswith(f"{file}: cannot be read (")
+    assert str(caught.value).count("statistics.npz") == 1
