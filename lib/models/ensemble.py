@@ -49,8 +49,8 @@ class Ensemble:
         generation.verify(chosen)
         for name, dice in generation.doubtful_classes.items():
             logger.warning(
-                "class %s: the members do not tell yet where it is (cross-validated DSC %.0f %%), so that its heatmap "
-                "says nothing and its estimated DSC is that of cross-validation; label more scans that hold it",
+                "class %s: its heatmap does not tell yet where it is, so that its estimated DSC is that of "
+                "cross-validation, %.0f %%; label more scans that hold it",
                 name,
                 100 * dice,
             )
