@@ -194,16 +194,17 @@ class CalibratedEnsembleApp(MONAILabelApp):
             return super().scoring(request, datastore)
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Serve the next scan.
+        """Serve the next scan, by its name alone: where its file lies is no client's business.
 
         Raises:
             HTTPException: 404 when nothing is left. An empty answer would be simpler, but leads OHIF to
                 a black page; the `detail` holds a message and the counts.
         """
         try:
-            return super().next_sample(request)
+            sample = super().next_sample(request)
         except NothingLeftError as error:
             raise HTTPException(404, {"message": str(error), **error.counts}) from error
+        return {key: value for key, value in sample.items() if key != "path"}
 
     def on_save_label(self, image_id: str, label_id: str, tag: str = FINAL) -> dict[str, Any]:
         """Take note of a label that was stored; a final one ends the scan's lease.

@@ -1,6 +1,6 @@
 """What goes wrong with one scan of many, which may not end a run for the others."""
 
-from lib.errors import InputError, ProductError
+from lib.errors import BusyError, InputError, ProductError
 from lib.storage.disk import is_disk_full
 
 
@@ -15,10 +15,11 @@ def scan_failure(error: Exception, where: str) -> str:
         Exception: the error itself, where the next scan would fare no better: a full disk, a server that is down,
             a damaged model.
     """
-    if is_disk_full(error) or (isinstance(error, ProductError) and not isinstance(error, InputError)):
+    is_of_the_scan = isinstance(error, InputError | BusyError)  # busy: its file was written to while it was read
+    if is_disk_full(error) or (isinstance(error, ProductError) and not is_of_the_scan):
         raise error
     reason = " ".join(str(error).split())
-    if isinstance(error, InputError):
+    if is_of_the_scan:
         return reason if where in reason else f"{where}: {reason}"
     if isinstance(error, MemoryError):
         return f"{where}: needs more memory than is free; close other programs, or give a scan with fewer voxels"

@@ -12,6 +12,7 @@ import pydicom
 from pydicom import Dataset
 from pydicom.uid import UID
 
+from lib.dicom.deflated import check_unpacked_file
 from lib.dicom.series_pixels import Pixels, read_pixels
 from lib.errors import InputError, ProductError
 from lib.images.grid_distance import SAME_GRID, corner_distance
@@ -310,6 +311,7 @@ def _readable(where: str) -> Iterator[None]:
 def _read_header(file: Path) -> Dataset:
     try:
         with _readable(str(file)):
+            check_unpacked_file(file)
             return pydicom.dcmread(file, stop_before_pixels=True)
     except InputError as error:
         if isinstance(error.__cause__, OSError):

@@ -1,4 +1,4 @@
-"""Headers of a series as highdicom wants its source images to be."""
+"""What highdicom objects are made with: the headers of their source images, and the program that makes them."""
 
 import copy
 import logging
@@ -13,6 +13,17 @@ from pydicom.valuerep import DA, DT, TM, DSfloat
 
 from lib.dicom.series import SeriesGrid
 from lib.errors import InputError
+from lib.version import package_version
+
+_PRODUCT = "Calibrated ensemble"
+
+EQUIPMENT = {
+    "manufacturer": _PRODUCT,
+    "manufacturer_model_name": _PRODUCT,
+    "software_versions": package_version(),
+    "device_serial_number": "0",
+}
+"""Arguments of every highdicom object."""
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from lib.preprocessing.plan import Plan
 from lib.preprocessing.resampling import reorient, resample, resampled_grid
 
 # Thick slices of fine pixels become some ten times as many voxels.
-_GROWTH = 32
-_ANY_MACHINE = 1 << 24
+_GROWTH = 64
+_ANY_MACHINE = 1 << 22
 """Voxels that are never too many."""
 
 

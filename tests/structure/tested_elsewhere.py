@@ -11,7 +11,6 @@ TESTED_ELSEWHERE = {
     "lib/datasets/scan_formats.py": "tests/lib/test_face.py",
     "lib/datasets/scan_source.py": "tests/lib/datasets/test_studies_folder.py",
     "lib/datasets/scans.py": "tests/lib/preprocessing/test_prepared_scans.py",
-    "lib/dicom/equipment.py": "tests/lib/dicom/test_segmentation_writer.py",
     "lib/dicom/frame_places.py": "tests/lib/dicom/test_segmentation_reader.py",
     "lib/dicom/segmentation_frames.py": "tests/lib/dicom/test_segmentation_reader.py",
     "lib/dicom/source_images.py": "tests/lib/dicom/test_segmentation_writer.py",

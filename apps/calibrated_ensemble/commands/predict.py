@@ -15,7 +15,8 @@ from apps.calibrated_ensemble.terminal.progress import TerminalProgress
 from lib.datasets.image_names import find_image
 from lib.datasets.scan_failures import scan_failure
 from lib.dicom.parametric_map import parametric_map
-from lib.dicom.series import files_of, read_headers, read_series
+from lib.dicom.series import files_of, read_headers, read_series, series_grid
+from lib.dicom.source_images import source_images
 from lib.errors import InputError
 from lib.images.files import read_scan, scan_name, write_volume
 from lib.images.region import EMPTY, read_region
@@ -110,6 +111,9 @@ def predict_file(
         raise InputError(f"{shown(image)}: {UNUSABLE_NAME}")
     start = time.monotonic()
     scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)
+    headers = read_headers(files_of(image)) if dicom else []
+    if headers:
+        source_images(headers, series_grid(headers))  # refuses what no object can be made of, before any is written
     prediction = ensemble.predict(scan, read_region(region, scan) if region else None)
     seconds = time.monotonic() - start
     if prediction.is_nowhere:
@@ -130,8 +134,7 @@ def predict_file(
     name = scan_name(image)
     write_volume(output / f"{name}_prediction.nii.gz", prediction.on_scan(label_values(prediction.segmentation, task)))
     write_volume(output / f"{name}_heatmap.nii.gz", prediction.on_scan(prediction.heatmap))
-    if dicom:
-        headers = read_headers(files_of(image))
+    if headers:
         for class_name, channel in zip(task.classes, prediction.heatmap, strict=True):
             heatmap = parametric_map(channel, headers, class_name=class_name, generation=prediction.generation)
             with atomic_path(output / f"{name}_heatmap_{_in_a_file_name(class_name)}.dcm") as temporary:

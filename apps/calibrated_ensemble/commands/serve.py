@@ -11,6 +11,7 @@ from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.settings import is_url
 from apps.calibrated_ensemble.terminal.output import messages, print_json
 from lib.errors import InputError
+from lib.storage.disk import check_writable
 
 APP_FOLDER = Path(__file__).resolve().parents[1]
 
@@ -20,11 +21,14 @@ def run_serve(options: CommandOptions, *, host: str, port: int, as_json: bool) -
 
     Raises:
         InputError: a wrong task, studies that are not there, or a port that is taken.
+        StorageError: the folder of the studies or the workspace cannot be written to.
     """
     context = CommandContext.of_options(options)
     task = context.task_settings()
     if not context.is_on_pacs and not Path(context.studies or "").is_dir():
         raise InputError(f"{context.studies}: no such folder; give a studies folder, or the URL of a DICOMweb server")
+    if not context.is_on_pacs:
+        check_writable(Path(context.studies or ""))  # labels are kept there, and the server's list of scans
     require_free_port(host, port)
     workspace = context.new_workspace()
     url = server_url(host, port)

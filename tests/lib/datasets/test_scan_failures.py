@@ -3,12 +3,13 @@ import errno
 import pytest
 
 from lib.datasets.scan_failures import scan_failure
-from lib.errors import DamagedGenerationError, InputError, NotTrainedError, StorageError, UnreachableError
+from lib.errors import BusyError, DamagedGenerationError, InputError, NotTrainedError, StorageError, UnreachableError
 
 
 def test_a_scan_is_named_once() -> None:
     assert scan_failure(InputError("a.nii: has no sform"), "a.nii") == "a.nii: has no sform"
     assert scan_failure(InputError("has no sform"), "a.nii") == "a.nii: has no sform"
+    assert scan_failure(BusyError("a.nii: changed while it was read"), "a.nii") == "a.nii: changed while it was read"
 
 
 @pytest.mark.parametrize(

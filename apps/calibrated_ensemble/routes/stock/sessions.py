@@ -17,7 +17,8 @@ from lib.storage.disk import writing_to
 
 # What the store makes; a path through its folder is none.
 _SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_FILE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")
+_FILE_NAME = re.compile(r"[^/\\\x00-\x1f\ud800-\udfff]+")
+_LONGEST_NAME = 200
 _LONGEST_EXPIRY = 7 * 24 * 3600
 
 
@@ -111,7 +112,8 @@ def sessions_router(store: SessionStore) -> APIRouter:
 def _file_name(file: UploadFile) -> str:
     name = file.filename or ""
     # "meta.info" is the store's own.
-    if not _FILE_NAME.fullmatch(name) or name in (".", "..", "meta.info"):
+    is_name = _FILE_NAME.fullmatch(name) and len(name.encode()) <= _LONGEST_NAME
+    if not is_name or name in (".", "..", "meta.info"):
         raise InputError("files: a file's name is no plain name; give one such as scan.nii.gz")
     return name
 

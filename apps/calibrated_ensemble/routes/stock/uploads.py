@@ -47,7 +47,7 @@ def named(path: Path, name: str) -> Iterator[None]:
 def _suffix(filename: str | None) -> str:
     if not filename:
         return SUFFIXES[0]
-    suffix = filename.removeprefix(scan_name(filename)).lower() if "/" not in filename else ""
+    suffix = Path(filename).name.removeprefix(scan_name(filename)).lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{SENT_SCAN}: its name ends in no {', '.join(SUFFIXES)}; save it as one of these")
     return suffix
