@@ -36,7 +36,7 @@ class NotTrainedError(ProductError):
 
 
 class BusyError(ProductError):
-    """Another run holds what this one needs; the same request will do later."""
+    """Another run holds what this one needs, or changes it meanwhile; the same request will do later."""
 
 
 class StorageError(ProductError):

@@ -27,7 +27,6 @@ from apps.calibrated_ensemble.datastores.open_studies import open_studies
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
 from apps.calibrated_ensemble.log_lines import write_log_in_lines
 from apps.calibrated_ensemble.monai_tasks.background_processes import (
-    end_with_server,
     mark_as_server,
     one_line_failure,
     runs_in_background,
@@ -68,8 +67,6 @@ class CalibratedEnsembleApp(MONAILabelApp):
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]):
         write_log_in_lines()
-        if runs_in_background():
-            end_with_server()
         self._project = Project.open(read_app_settings(conf), studies)
         atexit.register(self._project.close)
         task = self._project.task

@@ -1,9 +1,9 @@
 """Names that a scan may be given: of one file in one folder, whatever is made of them later."""
 
 import re
-import unicodedata
 
 from lib.errors import InputError
+from lib.storage.file_names import composed
 
 # Labels, refused labels and predictions are named after the scan, and a file name has 255 bytes at most.
 _LONGEST = 200
@@ -28,4 +28,4 @@ def check_scan_name(name: str) -> None:
 
 def is_same_name(name: str, other: str) -> bool:
     """Whether two names read the same: file systems differ in how they store letters with accents."""
-    return unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other)
+    return composed(name) == composed(other)

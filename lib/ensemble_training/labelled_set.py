@@ -5,8 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lib.datasets.scan_failures import scan_failure
-from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan
-from lib.errors import InputError
+from lib.datasets.scans import (
+    LabelledScan,
+    digest_labelled_scan,
+    read_labelled_scan,
+    warn_of_patients,
+    warn_of_voxels_outside,
+)
+from lib.errors import BusyError, InputError
 from lib.images.region import inside_region
 from lib.images.volume import Volume
 from lib.models.workspace import Workspace
@@ -54,11 +60,13 @@ def prepare_labelled_set(
 
     Raises:
         InputError: there are no usable labels, or fewer patients than folds.
+        BusyError: so many labels changed while they were read that too few are left.
     """
     if not scans:
         raise InputError(
             "no scan has a label yet; label some, or put labels named like their scans into labels/final of the studies"
         )
+    warn_of_patients(scans, task)
     left_out: dict[str, str] = {}
     digests: dict[LabelledScan, str] = {}
     fingerprints: list[ScanFingerprint] = []
@@ -71,6 +79,7 @@ def prepare_labelled_set(
         except Exception as error:  # whatever one scan raises must not stop the rest
             _leave_out(scan, error, left_out)
         else:
+            warn_of_voxels_outside(scan, label, region)
             if task.region and region is None:
                 logger.warning("%s: has no region mask labels/%s; it is used whole", scan.name, task.region)
             fingerprints.append(fingerprint)
@@ -84,16 +93,19 @@ def prepare_labelled_set(
     plan = make_plan(task, merged)
     patients = sorted({scan.patient for scan in digests})
     folds = workspace.assign_folds(patients, fold_count=task.fold_count, seed=task.seed)
-    prepared = []
+    prepared, changed = [], False
     for number, (scan, digest) in enumerate(digests.items(), 1):
         try:
             prepared.append(prepare_scan(scan, task=task, plan=plan, digest=digest, folder=workspace.prepared_scans))
         except Exception as error:  # as above; an annotator may also have corrected the label since it was read
+            changed = changed or _changed(scan, digest)
             _leave_out(scan, error, left_out)
         progress("reading", len(scans) + number, len(scans) + len(digests))
     kept = {scan.patient for scan in prepared}
     folds = {patient: fold for patient, fold in folds.items() if patient in kept}
     if len(set(folds.values())) < task.fold_count:
+        if changed:
+            raise BusyError(f"labels: changed while they were read ({next(iter(left_out.values()))}); train again")
         raise InputError(
             f"labels: only {len(prepared)} of {len(scans)} scans can be used ({next(iter(left_out.values()))}); "
             "correct these and train again"
@@ -102,6 +114,14 @@ def prepare_labelled_set(
     return LabelledSet(plan, merged.typical_volumes, tuple(prepared), folds, left_out)
 
 
+def _changed(scan: LabelledScan, digest: str) -> bool:
+    try:
+        return digest_labelled_scan(scan) != digest
+    except OSError:
+        return True
+
+
 def _leave_out(scan: LabelledScan, error: Exception, left_out: dict[str, str]) -> None:
-    left_out[scan.name] = reason = scan_failure(error, scan.name)
+    # One that changed while it was read leaves the others as they are.
+    left_out[scan.name] = reason = str(error) if isinstance(error, BusyError) else scan_failure(error, scan.name)
     logger.warning("Left out of training: %s", reason)

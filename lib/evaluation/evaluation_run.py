@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.datasets.scan_failures import scan_failure
-from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan
+from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan, warn_of_voxels_outside
 from lib.evaluation.compared_heatmaps import Comparison
 from lib.evaluation.scan_statistics import Truth, reduce_scan
 from lib.evaluation.statistics_files import LAYOUT, write_statistics
@@ -114,6 +114,7 @@ class StatisticsRun:
 
 def _read_truth(job: ScanJob, task: Task) -> Truth:
     scan, label, region = read_labelled_scan(job.scan, task)
+    warn_of_voxels_outside(job.scan, label, region)
     classes = Volume(class_indices(label.array, task), label.affine)
     if job.corrupted:
         corrupted = corrupt(scan, classes, region, name=job.scan.name, modality=task.modality)

@@ -15,6 +15,7 @@ from lib.images.nrrd_geometry import nrrd_fields, nrrd_grid
 from lib.images.nrrd_reading import nrrd_header, read_nrrd, segment_names
 from lib.images.volume import Grid, Gridded, Volume, check_label_values, check_same_grid
 from lib.storage.atomic import atomic_path
+from lib.storage.file_names import composed
 from lib.task.class_names import named_values, replace_values
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd")
@@ -22,12 +23,15 @@ SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 
 
 def scan_name(path: Path | str) -> str:
-    """Name of a scan: its file name without the image suffix."""
+    """Name of a scan: its file name without the image suffix, in the one spelling of `file_names.composed`."""
     name = Path(path).name
-    for suffix in SUFFIXES:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    return composed(name[: len(name) - len(image_suffix(path))])
+
+
+def image_suffix(path: Path | str) -> str:
+    """What makes a file an image, as it is written; "" where it is none."""
+    name = Path(path).name
+    return next((name[-len(suffix) :] for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
 
 
 def read_scan(path: Path | str, *, grid: Gridded | None = None) -> Volume:

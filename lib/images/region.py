@@ -7,6 +7,9 @@ import numpy as np
 from lib.images.files import read_scan
 from lib.images.volume import Gridded, Volume, check_same_grid
 
+EMPTY = "the region mask marks no voxel; draw the region, or remove the mask so that the scan is used whole"
+"""What is said of a mask that leaves nothing of a scan."""
+
 
 def read_region(path: Path, scan: Gridded) -> Volume:
     """Read a region mask as booleans; every value above 0 is inside.

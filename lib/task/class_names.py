@@ -1,14 +1,15 @@
 """Which class of the task a name means: in a DICOM segmentation, in a label's header, and in what viewers submit.
 
 Programs number segments each in their own way, 3D Slicer in the order in which they were drawn, so only names tell.
-They are compared without regard to case (Unicode's case folding) and surrounding blanks.
+They are compared without regard to case (Unicode's case folding), surrounding blanks and Unicode's spelling of accents.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from lib.errors import InputError
+from lib.storage.file_names import composed, is_text
 
 _BACKGROUND = "background"
 
@@ -68,6 +69,27 @@ def replace_values(label: np.ndarray, values: Mapping[int, int]) -> np.ndarray:
     return table[label]
 
 
+def class_names_fault(names: Iterable[str]) -> str | None:
+    """Say what is wrong with the names of classes, and what would be right; None where nothing is.
+
+    Segments are told apart by their names alone, without regard to case, surrounding blanks and Unicode's spelling,
+    and what is none of the classes is called background.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        key = comparable(name)
+        if not key:
+            return f"the class name {name!r} is empty; give each class a name, such as tumour"
+        if key == _BACKGROUND:
+            return f"the class name {name!r} stands for value 0 and is no class; leave it out"
+        if not is_text(name):
+            return f"the class name {name!r} holds control characters or is no text; give a name such as tumour"
+        if key in found:
+            return f"the class names {found[key]!r} and {name!r} are the same but for case; give two names"
+        found[key] = name
+    return None
+
+
 def comparable(name: str) -> str:
     """A name as it is compared."""
-    return name.strip().casefold()
+    return composed(name).strip().casefold()

@@ -65,7 +65,7 @@ TESTED_ELSEWHERE = {
     "apps/calibrated_ensemble/routes/stock/background_tasks.py": "tests/apps/routes/test_hostile_requests.py",
     "apps/calibrated_ensemble/routes/stock/uploads.py": "tests/apps/routes/stock/test_inference.py",
     "apps/calibrated_ensemble/routes/threaded_endpoints.py": "tests/apps/loops/test_server_loop.py",
-    "apps/calibrated_ensemble/terminal/output.py": "tests/apps/commands/test_evaluate.py",
+    "apps/calibrated_ensemble/terminal/termination.py": "tests/apps/terminal/test_exit_status.py",
     "benchmarks/active_learning/__main__.py": "tests/benchmarks/active_learning/test_simulation.py",
     "benchmarks/active_learning/assessment.py": "tests/benchmarks/active_learning/test_candidates.py",
     "benchmarks/active_learning/encoder_features.py": "tests/benchmarks/active_learning/test_candidates.py",

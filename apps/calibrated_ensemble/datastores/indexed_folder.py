@@ -10,9 +10,10 @@ from pathlib import Path
 from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 
-from lib.datasets.image_names import name_images
-from lib.images.files import SUFFIXES, scan_name
-from lib.storage.atomic import write_text
+from lib.datasets.image_names import NO_SCAN, name_images
+from lib.images.files import SUFFIXES, image_suffix
+from lib.storage.atomic import remove_leftovers, write_text
+from lib.storage.file_names import composed, shown
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,9 @@ class IndexedFolder(LocalDatastore):
         self._revision = 0
         self._index_state: tuple[int, int, int] | None = None
         self._told: set[Path] = set()
+        if not read_only:
+            labels = Path(folder) / "labels"
+            remove_leftovers(Path(folder), *(path for path in labels.glob("*") if path.is_dir()))
         _put_aside_if_damaged(Path(folder) / INDEX)
         super().__init__(
             str(folder),
@@ -71,7 +75,11 @@ class IndexedFolder(LocalDatastore):
             }
             old = self._datastore.objects
             new = {}
-            for name, suffix in self._files(self.folder).items():
+            scans = self._files(self.folder)
+            for tag, files in by_tag.items():
+                for name in files.keys() - scans.keys():
+                    self._tell(labels / tag / (name + files[name]), NO_SCAN)
+            for name, suffix in scans.items():
                 before = old.get(name)
                 image = before.image if before and before.image.ext == suffix else described(name, suffix)
                 known = before.labels if before else {}
@@ -92,10 +100,13 @@ class IndexedFolder(LocalDatastore):
         """Images of a folder: name to suffix; what is not used is told in the log, once."""
         images = name_images(folder)
         for path, remark in images.ignored.items():
-            if path not in self._told:
-                self._told.add(path)
-                logger.warning("%s: %s", path, remark)
+            self._tell(path, remark)
         return {name: image_suffix(path) for name, path in images.files.items()}
+
+    def _tell(self, path: Path, remark: str) -> None:
+        if path not in self._told:
+            self._told.add(path)
+            logger.warning("%s: %s", shown(path), remark)
 
     @contextmanager
     def _changing_index(self) -> Iterator[None]:
@@ -128,6 +139,8 @@ class IndexedFolder(LocalDatastore):
             logger.warning("%s: is damaged; it is written again", index)
             return
         read.base_path = self._datastore_path
+        # Earlier versions kept names as the files were spelled.
+        read.objects = {composed(name): entry for name, entry in read.objects.items()}
         self._datastore, self._index_state = read, state
         self._revision += 1
 
@@ -147,11 +160,6 @@ def _state_of(index: Path) -> tuple[int, int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_mtime_ns, status.st_ino, status.st_size
-
-
-def image_suffix(path: Path) -> str:
-    """What makes a file an image, as it is written; "" where it is none."""
-    return path.name.removeprefix(scan_name(path))
 
 
 def described(name: str, suffix: str) -> DataModel:

@@ -13,16 +13,17 @@ from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoun
 from watchdog.events import EVENT_TYPE_DELETED, EVENT_TYPE_MOVED, FileSystemEvent
 
 from apps.calibrated_ensemble.annotator import annotator_of
-from apps.calibrated_ensemble.datastores.indexed_folder import INDEX, IndexedFolder, described, image_suffix
+from apps.calibrated_ensemble.datastores.indexed_folder import INDEX, IndexedFolder, described
 from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission, ReviewedLabel
 from apps.calibrated_ensemble.datastores.label_versions import StandingLabel
 from lib.datasets.image_names import find_image, image_paths
 from lib.datasets.label_tags import FINAL, check_tag
 from lib.datasets.scan_names import check_scan_name, is_same_name
 from lib.errors import InputError
-from lib.images.files import SUFFIXES, scan_name
+from lib.images.files import SUFFIXES, image_suffix, scan_name
 from lib.storage.atomic import atomic_path
 from lib.storage.digest import digest_file
+from lib.storage.file_names import existing
 
 
 class StudiesFolder(IndexedFolder):
@@ -76,6 +77,17 @@ class StudiesFolder(IndexedFolder):
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:  # noqa: ARG002
         """Names of the scans without a final label, whatever tag is asked for, as in MONAI Label."""
         return [name for name, entry in self._entries() if FINAL not in entry.labels]
+
+    def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
+        """Files of the labelled scans and of their labels, below the studies folder where no full path is asked for."""
+        pairs = [
+            {"image": self.get_image_uri(name), "label": self.get_label_uri(name, FINAL)}
+            for name in self.get_labeled_images()
+        ]
+        if full_path:
+            return pairs
+        root = os.path.abspath(self.folder)  # noqa: PTH100
+        return [{key: str(Path(path).relative_to(root)) for key, path in pair.items()} for pair in pairs]
 
     def status(self) -> dict[str, Any]:
         """Numbers of scans and labels, which every request asks for; counted again after a change only."""
@@ -219,8 +231,10 @@ class StudiesFolder(IndexedFolder):
             with atomic_path(target) as temporary:
                 shutil.copyfile(reviewed.file, temporary)
             standing = {entry.labels[tag].ext} if tag in entry.labels else set()
-            for other in {*SUFFIXES, *standing} - {suffix}:
-                self._label_file(name, tag, other).unlink(missing_ok=True)
+            for other in {*SUFFIXES, *standing}:
+                file = self._label_file(name, tag, other)
+                if file != target:
+                    file.unlink(missing_ok=True)
             entry.labels[tag] = DataModel(info=info, ext=suffix)
 
     def _standing(self, name: str, entry: ImageLabelModel) -> StandingLabel | None:
@@ -254,7 +268,7 @@ class StudiesFolder(IndexedFolder):
 
     def _is_known(self, path: Path) -> bool:
         suffix = image_suffix(path)
-        entry = self._datastore.objects.get(path.name.removesuffix(suffix))
+        entry = self._datastore.objects.get(scan_name(path))
         if entry is None or not suffix:
             return False
         folder = Path(os.path.abspath(self._datastore.image_path()))  # noqa: PTH100
@@ -268,7 +282,9 @@ class StudiesFolder(IndexedFolder):
         return list(self._datastore.objects.items())
 
     def _image_file(self, name: str, suffix: str) -> Path:
-        return Path(os.path.abspath(os.path.join(self._datastore.image_path(), name + suffix)))  # noqa: PTH100, PTH118
+        path = os.path.join(self._datastore.image_path(), name + suffix)  # noqa: PTH118
+        return existing(Path(os.path.abspath(path)))  # noqa: PTH100
 
     def _label_file(self, name: str, tag: str, suffix: str) -> Path:
-        return Path(os.path.abspath(os.path.join(self._datastore.label_path(tag), name + suffix)))  # noqa: PTH100, PTH118
+        path = os.path.join(self._datastore.label_path(tag), name + suffix)  # noqa: PTH118
+        return existing(Path(os.path.abspath(path)))  # noqa: PTH100

@@ -102,6 +102,7 @@ class RememberingScans:
         self.unlabelled = scans.unlabelled
         self.is_unlabelled = scans.is_unlabelled
         self.region = scans.region
+        self.stamp = scans.stamp
 
     def keep_heatmap(self, name: str, prediction: PredictedScan) -> None:
         """Remember what was predicted for a scan."""

@@ -51,6 +51,15 @@ class ScanRegister:
                 synchronise_scans(self._engine, sorted(names.all), names.labelled, last_event=self._event)
             self._revision, self._names, self._labelled = revision, names.all, set(names.labelled)
 
+    def is_scored_as_it_is(self, scan: str, stamp: str | None) -> bool:
+        """Whether a score is of the files that are there now; one of an earlier content is shown to nobody.
+
+        Args:
+            scan: name of the scan.
+            stamp: of the files that were scored; None where nobody knows, and the score counts.
+        """
+        return stamp is None or self.scans.stamp(scan) == stamp
+
     def note_labelled(self, name: str) -> None:
         """Take note that the database knows already that this scan is labelled."""
         with self._lock:

@@ -79,10 +79,10 @@ def region_of(request: dict[str, Any]) -> Path | None:
 
 
 def figures(predicted: ScanPrediction) -> dict[str, Any]:
-    """What a client is told beside the file: DSC as fractions of 1, volumes in cubic millimetres."""
+    """What a client is told beside the file: DSC in 0..1, None where a mask is empty; volumes in cubic millimetres."""
     prediction = predicted.prediction
     return {
-        "estimated_dsc": dict(prediction.estimated_dsc),
+        "estimated_dsc": {name: prediction.estimated_dsc.get(name) for name in prediction.classes},
         "mean_estimated_dsc": prediction.mean_estimated_dsc,
         "volumes_mm3": dict(prediction.volume_mm3),
         "generation": prediction.generation,

@@ -13,6 +13,7 @@ from apps.calibrated_ensemble.jobs.train import train
 from apps.calibrated_ensemble.jobs.train_stats import TrainStats, read_train_stats
 from apps.calibrated_ensemble.monai_tasks.scoring_method import log_scoring
 from apps.calibrated_ensemble.project import Project
+from apps.calibrated_ensemble.terminal.termination import TerminatedError
 from lib.datasets.scan_source import ScanSource
 from lib.models.generation import Generation
 
@@ -85,10 +86,10 @@ class EnsembleTrainer(TrainTask):
 
         try:
             trained = train(self._project, self._scans, offsets=self._offsets, progress=progress, on_published=finish)
-        except Exception as error:
+        except (Exception, TerminatedError) as error:
             # What was published stays so, whatever became of the scoring.
             if not figures:
-                stats.fail(str(error))
+                stats.fail(str(error) or "stopped")
             raise
         if trained.generation is None:
             logger.info("Members of other loss weights are missing; run their trainers, or `%s`", ENSEMBLE)

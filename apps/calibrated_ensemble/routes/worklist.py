@@ -1,5 +1,6 @@
 """The worklist of the viewer: the least certain scans, who has them, and taking one of them."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query
@@ -44,6 +45,11 @@ def worklist_router(project: Project, datastore: StudiesFolder | PacsStudies, re
     annotators = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
     router = APIRouter(prefix="/worklist", tags=["Worklist"], dependencies=annotators)
 
+    def of_present_content(scan: RankedScan) -> RankedScan:
+        if register.is_scored_as_it_is(scan.scan, scan.stamp):
+            return scan
+        return replace(scan, estimated_dsc=None, mean_estimated_dsc=None, error=None)
+
     @router.get("/", summary="List the unlabelled scans, least certain first")
     def worklist(client_id: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
         register.synchronise()
@@ -54,7 +60,9 @@ def worklist_router(project: Project, datastore: StudiesFolder | PacsStudies, re
             "generation": generation,
             "counts": {**queue.counts, "total": sum(queue.counts.values())},
             "message": queue.reason,
-            "scans": [_line(scan, datastore.get_image_info(scan.scan), client_id) for scan in ranked],
+            "scans": [
+                _line(of_present_content(scan), datastore.get_image_info(scan.scan), client_id) for scan in ranked
+            ],
         }
 
     @router.post("/lease", summary="Take a scan, or renew one's own lease")

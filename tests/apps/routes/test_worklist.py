@@ -13,8 +13,9 @@ from apps.calibrated_ensemble.http_errors import answer_errors
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
 from apps.calibrated_ensemble.project import Project
 from apps.calibrated_ensemble.routes.worklist import worklist_router
+from lib.datasets.scans import stamp_files
 from scoring.database.scan_list import mark_labelled, synchronise_scans
-from scoring.database.score_records import record_failure, record_score
+from scoring.database.score_records import Scored, record_failure, record_score
 from tests.apps.datastores.test_studies_folder import open_folder, write_image
 from tests.apps.made_up_project import open_project
 
@@ -47,6 +48,17 @@ def client(tmp_path: Path, project: Project, engine: Engine) -> TestClient:
     app.include_router(worklist_router(project, datastore, ScanRegister(scans, project.engine)))
     answer_errors(app)
     return TestClient(app)
+
+
+def test_an_estimate_of_a_file_that_was_replaced_is_not_shown(
+    client: TestClient, engine: Engine, tmp_path: Path
+) -> None:
+    scored = Scored(stamp_files(tmp_path / "studies" / "b.nii.gz", None), "a digest")
+    record_score(engine, "b", "g", {"lesion": 0.2}, seconds=1.0, scored=scored)
+    assert client.get("/worklist/").json()["scans"][0]["mean_estimated_dsc"] == 0.2
+    write_image(tmp_path / "studies" / "b.nii.gz")
+    line = client.get("/worklist/").json()["scans"][0]
+    assert (line["id"], line["estimated_dsc"], line["mean_estimated_dsc"]) == ("b", None, None)
 
 
 def take(client: TestClient, scan: str, annotator: str) -> int:

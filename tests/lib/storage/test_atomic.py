@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lib.errors import InputError, StorageError
-from lib.storage.atomic import atomic_folder, atomic_path, write_text
+from lib.storage.atomic import atomic_folder, atomic_path, remove_leftovers, write_text
 from tests.unprivileged import read_only_folder
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -229,3 +229,36 @@ def test_what_cannot_be_read_is_not_taken_for_what_cannot_be_written(tmp_path: P
     with pytest.raises(InputError, match=r"^.*in/missing.nii.gz: cannot be read \(No such file"), write(target) as path:
         shutil.copyfile(source, path)
     assert not target.exists()
+
+
+_WRITER = """
+import sys, time
+from pathlib import Path
+from lib.storage.atomic import atomic_folder, atomic_path
+with atomic_path(Path(sys.argv[1]) / "file.nii.gz") as file, atomic_folder(Path(sys.argv[1]) / "folder") as folder:
+    for path in (file, folder / "part"):
+        path.write_text("half")
+    print("writing", flush=True)
+    time.sleep(120)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    (tmp_path / ".hidden.nii.gz").write_text("of somebody else")
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(tmp_path)], cwd=_ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "writing\n"
+        with atomic_path(tmp_path / "own.txt") as own:
+            own.write_text("whole")
+            remove_leftovers(tmp_path)
+            assert len(list(tmp_path.glob(".tmp-*"))) == 3
+        assert (tmp_path / "own.txt").read_text() == "whole"
+    finally:
+        writer.kill()
+        writer.wait(timeout=30)
+    assert len(list(tmp_path.glob(".tmp-*"))) == 2
+    remove_leftovers(tmp_path, tmp_path / "missing")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden.nii.gz", "own.txt"]
