@@ -16,7 +16,7 @@ from lib.dicom.deflated import check_unpacked_file
 from lib.dicom.series_pixels import Pixels, read_pixels
 from lib.errors import InputError, ProductError
 from lib.images.grid_distance import SAME_GRID, corner_distance
-from lib.images.plausible_grid import check_grid
+from lib.images.plausible_grid import check_grid, spatial_shape
 from lib.images.volume import RAS_TO_LPS, Volume
 
 logger = logging.getLogger(__name__)
@@ -94,12 +94,13 @@ def _grid(headers: Sequence[Dataset], where: str) -> SeriesGrid:
     lps = np.eye(4)
     lps[:3, :3] = np.stack([row * plane.spacing[1], column * plane.spacing[0], normal * gap], axis=1)
     lps[:3, 3] = positions[0]
-    check_grid(RAS_TO_LPS @ lps, (plane.columns, plane.rows, len(headers)), where=where)
+    shape = spatial_shape((plane.columns, plane.rows, len(headers)), where=where)
+    check_grid(RAS_TO_LPS @ lps, shape, where=where)
     grid = SeriesGrid(
         series_uid=str(headers[0].SeriesInstanceUID),
         frame_of_reference_uid=_frame_of_reference(headers, where),
         sop_instance_uids=tuple(uids[index] for index in order),
-        shape=(plane.columns, plane.rows, len(headers)),
+        shape=shape,
         affine=RAS_TO_LPS @ lps,
     )
     _check_even(grid, positions, where)

@@ -22,7 +22,7 @@ _NATIVE = (
     pydicom.uid.ExplicitVRLittleEndian,
     pydicom.uid.ExplicitVRBigEndian,
 )
-_MOST_COMPRESSED = 20_000
+_MOST_COMPRESSED = 2000
 """Voxels that a byte of a compressed image can hold; more is a damaged header."""
 
 
