@@ -19,6 +19,9 @@ _MOST_UNPACKED = {".gz": 1032, ".bz2": 50_000}
 _LONGEST_HEADER = 1 << 24
 """Bytes of a NIfTI file before its voxels: headers of other programs are kept there, never more than a few MB."""
 
+_LONGEST_REST = 1 << 20
+"""Bytes behind the voxels: some programs fill a file up."""
+
 _CIFTI_INTENTS = range(3000, 3100)
 
 
@@ -82,7 +85,18 @@ def check_nifti(path: Path, grid: Gridded | None) -> None:
     if extensions[:1].strip(b"\0"):
         _check_extensions(path, extensions[4 : int(offset) - size], "little" if header.endianness == "<" else "big")
     if path.name.lower().endswith(".gz"):
-        check_fits_file(path, math.prod(shape) * int(header.get_data_dtype().itemsize), suffix=".gz")
+        count = math.prod(shape) * int(header.get_data_dtype().itemsize)
+        check_fits_file(path, count, suffix=".gz")
+        if grid is not None:
+            _check_end(path, int(offset) + count)
+
+
+def _check_end(path: Path, length: int) -> None:
+    """Check that a compressed file ends about where its voxels do: whoever opens it may unpack all of it."""
+    with ImageOpener(str(path)) as stream:
+        stream.seek(length)
+        if len(stream.read(_LONGEST_REST + 1)) > _LONGEST_REST:
+            raise InputError(f"{path}: holds more data than the voxels that it declares; save it again")
 
 
 def _header_kind(block: bytes) -> type[nib.Nifti1Header] | None:

@@ -47,11 +47,14 @@ def test_a_gigabyte_in_a_megabyte_is_refused_in_little_time_and_memory(tmp_path:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
-def test_of_a_file_that_goes_on_behind_its_voxels_no_more_is_read_than_they_are(tmp_path: Path) -> None:
+def test_a_file_that_goes_on_behind_its_voxels_is_refused_without_unpacking_it(tmp_path: Path) -> None:
     path = write(tmp_path / "bomb.nii.gz", nifti() + bytes(120) + bytes(50_000_000))
     start = time.monotonic()
-    assert not read_label(path, values=[1], scan=GRID).array.any()
+    with pytest.raises(InputError, match="holds more data than the voxels that it declares"):
+        read_label(path, values=[1], scan=GRID)
     assert time.monotonic() - start < 2
+    filled_up = write(tmp_path / "a.nii.gz", nifti() + bytes(120) + bytes(1000))
+    assert not read_label(filled_up, values=[1], scan=GRID).array.any()
 
 
 @pytest.mark.parametrize("shape", [(30000, 30000, 30000), (2000, 2000, 2000)])
