@@ -13,10 +13,10 @@ from pydicom import Dataset
 from pydicom.uid import UID
 
 from lib.dicom.deflated import check_unpacked_file
-from lib.dicom.series_pixels import Pixels, read_pixels
+from lib.dicom.series_pixels import Pixels, read_pixels, shown
 from lib.errors import InputError, ProductError
 from lib.images.grid_distance import SAME_GRID, corner_distance
-from lib.images.plausible_grid import check_grid
+from lib.images.plausible_grid import check_grid, spatial_shape
 from lib.images.volume import RAS_TO_LPS, Volume
 
 logger = logging.getLogger(__name__)
@@ -94,12 +94,13 @@ def _grid(headers: Sequence[Dataset], where: str) -> SeriesGrid:
     lps = np.eye(4)
     lps[:3, :3] = np.stack([row * plane.spacing[1], column * plane.spacing[0], normal * gap], axis=1)
     lps[:3, 3] = positions[0]
-    check_grid(RAS_TO_LPS @ lps, (plane.columns, plane.rows, len(headers)), where=where)
+    shape = spatial_shape((plane.columns, plane.rows, len(headers)), where=where)
+    check_grid(RAS_TO_LPS @ lps, shape, where=where)
     grid = SeriesGrid(
         series_uid=str(headers[0].SeriesInstanceUID),
         frame_of_reference_uid=_frame_of_reference(headers, where),
         sop_instance_uids=tuple(uids[index] for index in order),
-        shape=(plane.columns, plane.rows, len(headers)),
+        shape=shape,
         affine=RAS_TO_LPS @ lps,
     )
     _check_even(grid, positions, where)
@@ -147,7 +148,7 @@ def read_series(files: Sequence[Path]) -> tuple[Volume, SeriesGrid]:
     """
     headers = read_headers(files)
     grid = series_grid(headers)
-    where = f"series {grid.series_uid}"
+    where = f"series {shown(grid.series_uid)}"
     with _readable(where):
         by_instance = {str(header.SOPInstanceUID): header for header in headers}
         ordered = [by_instance[uid] for uid in grid.sop_instance_uids]
@@ -175,10 +176,10 @@ def _one_series(headers: Sequence[Dataset]) -> str:
         usual = Counter(str(header.get("SeriesInstanceUID") or "") for header in headers).most_common(1)[0][0]
         odd = next((header for header in headers if str(header.get("SeriesInstanceUID") or "") != usual), headers[0])
         raise InputError(
-            f"series {usual}: its images name {len(uids)} series, {_named(odd)} the series "
-            f"{odd.get('SeriesInstanceUID')}; give the images of one series"
+            f"series {shown(usual)}: its images name {len(uids)} series, {_named(odd)} the series "
+            f"{shown(odd.get('SeriesInstanceUID'))}; give the images of one series"
         )
-    where = f"series {uids[0]}"
+    where = f"series {shown(uids[0])}"
     for header in headers:
         if "SharedFunctionalGroupsSequence" in header or int(header.get("NumberOfFrames") or 1) > 1:
             raise InputError(
@@ -190,7 +191,7 @@ def _one_series(headers: Sequence[Dataset]) -> str:
 def _named(header: Dataset) -> str:
     """The file of an image, or what it is called on a PACS."""
     file = getattr(header, "filename", None)
-    return Path(file).name if isinstance(file, str | Path) else f"image {header.get('SOPInstanceUID')}"
+    return Path(file).name if isinstance(file, str | Path) else f"image {shown(header.get('SOPInstanceUID'))}"
 
 
 def _one_plane(headers: Sequence[Dataset], where: str) -> _Plane:
@@ -253,7 +254,7 @@ def _frame_of_reference(headers: Sequence[Dataset], where: str) -> str:
     found = sorted({str(header.get("FrameOfReferenceUID") or "") for header in headers} - {""})
     if len(found) > 1:
         raise InputError(
-            f"{where}: has {len(found)} frames of reference, such as {found[0]} and {found[-1]}; "
+            f"{where}: has {len(found)} frames of reference, such as {shown(found[0])} and {shown(found[-1])}; "
             "send the series with one for all images"
         )
     return found[0] if found else ""
@@ -304,7 +305,7 @@ def _readable(where: str) -> Iterator[None]:
     except (ProductError, MemoryError):
         raise
     except Exception as error:  # pydicom reads values as late as they are asked for, and raises whatever it meets
-        reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
+        reason = shown(error) or type(error).__name__
         raise InputError(f"{where}: its headers cannot be read ({reason}); send the series again") from error
 
 

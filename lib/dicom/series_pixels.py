@@ -22,8 +22,13 @@ _NATIVE = (
     pydicom.uid.ExplicitVRLittleEndian,
     pydicom.uid.ExplicitVRBigEndian,
 )
-_MOST_COMPRESSED = 20_000
+_MOST_COMPRESSED = 2000
 """Voxels that a byte of a compressed image can hold; more is a damaged header."""
+
+
+def shown(value: object) -> str:
+    """Give a value of a header for a message: printable, and no longer than an UID, whatever damage made of it."""
+    return "".join(character for character in str(value) if character.isprintable())[:64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +114,7 @@ def _as_stored(file: Path, target: Path) -> Path:
 
 
 def _scale(header: Dataset, where: str) -> _Scale:
-    image = f"{where}: image {header.get('SOPInstanceUID')}"
+    image = f"{where}: image {shown(header.get('SOPInstanceUID'))}"
     slope, intercept = (_number(header, keyword, image) for keyword in ("RescaleSlope", "RescaleIntercept"))
     tables = header.get("ModalityLUTSequence") or []
     if tables and (slope is not None or intercept is not None):
@@ -149,7 +154,7 @@ def _number(header: Dataset, keyword: str, image: str) -> float | None:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{image} has the {keyword} {found!r}; send it with one number")
+        raise InputError(f"{image} has the {keyword} {shown(found)!r}; send it with one number")
     return number
 
 
@@ -159,7 +164,7 @@ def _check_kinds(headers: Sequence[Dataset], where: str) -> None:
         raise InputError(f"{where}: holds colours; give a series with one grey value a pixel")
     units = sorted({str(header.get("RescaleType") or "") for header in headers} - {""})
     if len(units) > 1:
-        raise InputError(f"{where}: has grey values in {' and '.join(units)}; give a series with one unit")
+        raise InputError(f"{where}: has grey values in {' and '.join(map(shown, units))}; give a series with one unit")
 
 
 def _interpretation(header: Dataset) -> str:

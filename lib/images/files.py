@@ -162,6 +162,6 @@ def _readable(path: Path) -> Iterator[None]:
     except Exception as error:  # readers raise whatever their decoders raise
         reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
         raise InputError(
-            f"{path}: cannot be read as an image ({reason[0]}); "
+            f"{path}: cannot be read as an image ({reason[0][:200]}); "
             "it may be truncated, or no NIfTI or NRRD file: copy it again"
         ) from error

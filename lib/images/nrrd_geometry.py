@@ -66,13 +66,13 @@ def _affine(path: Path, header: Mapping[str, Any]) -> np.ndarray:
     origin = np.asarray(header.get("space origin", []), dtype=np.float64)
     if space.lower() not in _SPACES or directions.shape != (3, 3) or origin.shape != (3,):
         raise InputError(
-            f"{path}: has the space {space!r} and "
+            f"{path}: has the space {space!a:.80} and "
             f"{'some' if 'space directions' in header else 'no'} space directions; "
             f"export it again with its geometry, such as space: {_LPS}"
         )
     units = set(header.get("space units", ["mm"]))
     if len(units) > 1 or not units <= set(_UNITS):
-        raise InputError(f"{path}: has the space units {', '.join(sorted(units))}; give mm along every axis")
+        raise InputError(f"{path}: has the space units {', '.join(sorted(units))!a:.80}; give mm along every axis")
     affine = np.eye(4)
     affine[:3, :3] = directions.T
     affine[:3, 3] = origin

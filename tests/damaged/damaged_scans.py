@@ -191,7 +191,7 @@ def _content(header: Dataset) -> bytes:
     stream = io.BytesIO()
     try:
         header.save_as(stream, write_like_original=False)
-    except TypeError:  # where pydicom computes with a value that is a list now
+    except (AttributeError, TypeError):  # where pydicom needs a value that is a list now, or gone
         return b""
     return stream.getvalue()
 

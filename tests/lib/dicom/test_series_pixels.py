@@ -214,3 +214,14 @@ def test_the_image_of_another_series_is_named(tmp_path: Path) -> None:
     files = write_files(headers, tmp_path)
     with pytest.raises(InputError, match=f"{files[2].name} the series 1.2.3"):
         read_series(files)
+
+
+def test_a_compressed_image_is_not_believed_to_hold_what_no_file_of_its_size_can(tmp_path: Path) -> None:
+    headers = _series(_stored())
+    for header in headers:
+        header.PixelData = encapsulate([encode_frame(header.pixel_array, JPEGLSLossless, 16, 16, "MONOCHROME2")])
+        header["PixelData"].is_undefined_length = True
+        header.file_meta.TransferSyntaxUID = JPEGLSLossless
+        header.Rows, header.Columns = 4000, 4000
+    with pytest.raises(InputError, match="too few for 4000 x 4000 pixels"):
+        read_series(write_files(headers, tmp_path))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lib.datasets.scans import LabelledScan
+from lib.ensemble_training import labelled_set
 from lib.ensemble_training.labelled_set import prepare_labelled_set
 from lib.errors import BusyError
 from lib.images.files import read_label, read_scan, write_volume
@@ -106,3 +107,23 @@ def test_where_too_few_are_left_the_training_says_why(scans: list[LabelledScan],
 
     with pytest.raises(BusyError, match=r"changed while they were read .*label_.* train again"):
         prepare_labelled_set(a_task(), scans, Workspace(tmp_path / "workspace"), after_the_first_pass(change))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ZeroDivisionError("odd"), RuntimeError("from a decoder")])
+@pytest.mark.parametrize("where", ["fingerprint_scan", "prepare_scan"])
+def test_whatever_one_scan_raises_the_others_are_trained_on(
+    scans: list[LabelledScan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, where: str
+) -> None:
+    function, calls = getattr(labelled_set, where), []
+
+    def fail_once(*arguments: object, **options: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise error
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(labelled_set, where, fail_once)
+    state = prepare_labelled_set(a_task(), scans, Workspace(tmp_path / "workspace"), silent)
+    assert [scan.name for scan in state.scans] == [scan.name for scan in scans if scan is not scans[1]]
+    assert list(state.left_out) == [scans[1].name]
+    assert "\n" not in state.left_out[scans[1].name]
