@@ -3,6 +3,9 @@
 Every message is one line: where (file or key), what was found, and what would be right.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class ProductError(RuntimeError):
     """What is foreseen to go wrong; the classes below say where."""
@@ -10,6 +13,19 @@ class ProductError(RuntimeError):
 
 class InputError(ProductError, ValueError):
     """Something that a person gave is wrong: a file, a setting, a folder."""
+
+
+class ConflictError(ProductError):
+    """What was sent is right, but something else came in between: both are kept, and who sent it chooses.
+
+    Args:
+        message: one line.
+        facts: what a program needs to know for the choice; values that JSON has.
+    """
+
+    def __init__(self, message: str, facts: Mapping[str, Any]):
+        super().__init__(message)
+        self.facts = dict(facts)
 
 
 class NotTrainedError(ProductError):
@@ -20,7 +36,7 @@ class NotTrainedError(ProductError):
 
 
 class BusyError(ProductError):
-    """Another run holds what this one needs; the same request will do later."""
+    """Another run holds what this one needs, or changes it meanwhile; the same request will do later."""
 
 
 class StorageError(ProductError):

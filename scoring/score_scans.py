@@ -9,14 +9,15 @@ from typing import Protocol
 from sqlalchemy import Engine
 
 from lib.datasets.scan_source import ScorableScan, path_of
+from lib.datasets.scans import digest_files
 from lib.errors import DamagedGenerationError, InputError, StorageError, UnreachableError
 from lib.images.files import read_scan
-from lib.images.region import read_region
+from lib.images.region import EMPTY, read_region
 from lib.images.volume import Volume
 from lib.models.prediction import Prediction
 from lib.progress import Progress, silent
 from lib.storage.disk import is_disk_full
-from scoring.database.score_records import is_done, names_done, record_failure, record_score
+from scoring.database.score_records import Scored, keep_score, record_failure, record_score, scans_done
 
 logger = logging.getLogger(__name__)
 
@@ -77,10 +78,12 @@ def score_scans(
 ) -> ScoringReport:
     """Score the scans that have no score for the generation of the ensemble.
 
+    A score is of the content of the scan and its region mask: one whose file was replaced, or whose mask came
+    later, is scored again; files that were only written again, with the same content, are not.
     Each score is committed on its own: a run that is killed loses the scan it was at, and the next
     one goes on there. A scan that cannot be read, fetched or
     predicted is recorded with the reason; the rest goes on, and a run that starts
-    `retry_seconds` later tries it again, so that a repaired file is picked up. One for which the memory
+    `retry_seconds` later, or when its files have changed, tries it again. One for which the memory
     is too small just now is not recorded: the next run tries it again.
 
     Args:
@@ -101,17 +104,22 @@ def score_scans(
     generation = ensemble.generation
     failed_before = start - retry_seconds
     scans = list(scans)
-    done = names_done(engine, generation.id, failed_before=failed_before)
-    waiting = [scan for scan in scans if scan.name not in done]
+    done = scans_done(engine, generation.id, failed_before=failed_before)
+    waiting = [scan for scan in scans if not done.covers(scan.name, scan.stamp)]
     scored = 0
     failed: list[tuple[str, str]] = []
     for index, scan in enumerate(waiting):
         figures: dict[str, float] = {}
+        # A file that is written after its stamp was taken has another one the next time.
+        stamp, began = scan.stamp, time.perf_counter()
+        now_done = scans_done(engine, generation.id, failed_before=failed_before, scan=scan.name)
         # Since the start, another run may have scored it, or an annotator labelled it.
-        if not is_done(engine, scan.name, generation.id, failed_before=failed_before):
-            began = time.perf_counter()
+        if not now_done.covers(scan.name, stamp):
             try:
-                classes = _estimate(ensemble, scan, on_prediction)
+                mean = _score(engine, ensemble, scan, stamp, on_prediction)
+                if mean is not None:
+                    figures["estimated_dsc"] = mean
+                    scored += 1
             except (UnreachableError, StorageError, DamagedGenerationError):
                 raise
             except Exception as error:  # whatever a reader, a download or a network raises must not stop the rest
@@ -121,12 +129,9 @@ def score_scans(
                     logger.exception("Scan %s could not be scored", scan.name)
                 reason = _reason(error)
                 if not isinstance(error, MemoryError):
-                    record_failure(engine, scan.name, generation.id, reason, seconds=time.perf_counter() - began)
+                    seconds, tried = time.perf_counter() - began, Scored(stamp)
+                    record_failure(engine, scan.name, generation.id, reason, seconds=seconds, scored=tried)
                 failed.append((scan.name, reason))
-            else:
-                seconds = time.perf_counter() - began
-                figures["estimated_dsc"] = record_score(engine, scan.name, generation.id, classes, seconds=seconds)
-                scored += 1
         progress("scoring", index + 1, len(waiting), failed=len(failed), **figures)
     return ScoringReport(
         generation=generation.id,
@@ -137,13 +142,37 @@ def score_scans(
     )
 
 
+def _score(
+    engine: Engine, ensemble: Predictor, scan: ScorableScan, stamp: str, on_prediction: PredictionListener | None
+) -> float | None:
+    """Score a scan and give the mean estimate; None where the content with this stamp had its score already."""
+    generation, began = ensemble.generation.id, time.perf_counter()
+    files = Scored(stamp, _digest(scan))
+    if keep_score(engine, scan.name, generation, files):
+        return None
+    classes = _estimate(ensemble, scan, on_prediction)
+    seconds = time.perf_counter() - began
+    return record_score(engine, scan.name, generation, classes, seconds=seconds, scored=files)
+
+
 def _estimate(ensemble: Predictor, scan: ScorableScan, on_prediction: PredictionListener | None) -> Mapping[str, float]:
     volume = read_scan(path_of(scan.image))
-    region = read_region(path_of(scan.region), volume) if scan.region is not None else None
+    mask = None if scan.region is None else path_of(scan.region)
+    region = None if mask is None else read_region(mask, volume)
+    if region is not None and not region.array.any():
+        raise InputError(f"{mask}: {EMPTY}")
     prediction = ensemble.predict(volume, region)
     if on_prediction is not None:
         on_prediction(scan.name, prediction)
     return prediction.estimated_dsc
+
+
+def _digest(scan: ScorableScan) -> str | None:
+    """Digest of the scan's files; None where one cannot be read, of which the reader says more."""
+    try:
+        return digest_files(path_of(scan.image), None if scan.region is None else path_of(scan.region))
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        return None
 
 
 def _reason(error: Exception) -> str:

@@ -193,11 +193,11 @@ def evaluate(
     ] = False,
     device: Device = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Judge heatmaps and estimated DSC by labelled scans that were not trained on; repeated, nothing runs twice."""
     from apps.calibrated_ensemble.commands.evaluate import run_evaluate
 
-    run_evaluate(
+    return run_evaluate(
         images,
         labels,
         output,

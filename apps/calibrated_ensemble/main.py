@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import HTTPException
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
-from monailabel.interfaces.datastore import Datastore
-from monailabel.interfaces.exception import ImageNotFoundException
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+from monailabel.interfaces.exception import ImageNotFoundException, MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
@@ -25,14 +25,15 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 from apps.calibrated_ensemble.annotator import annotator_of
 from apps.calibrated_ensemble.datastores.open_studies import open_studies
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
+from apps.calibrated_ensemble.log_lines import write_log_in_lines
 from apps.calibrated_ensemble.monai_tasks.background_processes import (
-    end_with_server,
     mark_as_server,
     one_line_failure,
     runs_in_background,
 )
 from apps.calibrated_ensemble.monai_tasks.batch_inference import BatchInference
 from apps.calibrated_ensemble.monai_tasks.heatmap_infer import HeatmapInfer
+from apps.calibrated_ensemble.monai_tasks.label_expectation import doubts_about
 from apps.calibrated_ensemble.monai_tasks.prediction_cache import PredictionCache
 from apps.calibrated_ensemble.monai_tasks.scoring_method import ESTIMATED_DSC, EstimatedDscScoring
 from apps.calibrated_ensemble.monai_tasks.segmentation_infer import SegmentationInfer
@@ -65,8 +66,7 @@ class CalibratedEnsembleApp(MONAILabelApp):
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]):
-        if runs_in_background():
-            end_with_server()
+        write_log_in_lines()
         self._project = Project.open(read_app_settings(conf), studies)
         atexit.register(self._project.close)
         task = self._project.task
@@ -118,7 +118,7 @@ class CalibratedEnsembleApp(MONAILabelApp):
         if mode:
             self._server = mark_as_server()
             export_pacs_filter(pacs_filter(server_settings))
-            add_routes(self._project, self._opened, self._register)
+            add_routes(self, self._project, self._opened, self._register)
 
     def on_init_complete(self) -> None:
         """Score what a killed run left unscored, and scans that are new, unless told not to."""
@@ -132,18 +132,51 @@ class CalibratedEnsembleApp(MONAILabelApp):
             self.async_scoring(ESTIMATED_DSC)
 
     def info(self) -> dict[str, Any]:
-        """Give what `/info/` answers, with the id of the current `generation` (None before the first)."""
-        return {**super().info(), "generation": self._project.workspace.current()}
+        """Give what `/info/` answers, with the current `generation` (None before the first) and `refused_labels`."""
+        count, size = self._opened.submission.refused.count()
+        return {
+            **super().info(),
+            "generation": self._project.workspace.current(),
+            "refused_labels": {"count": count, "bytes": size},
+        }
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
-        """Predict one scan: a name in the datastore, a file, or a folder of a DICOM series.
+        """Predict one scan of the datastore, with its region mask when there is one.
+
+        Args:
+            request: `model`, `image` (the scan's name, never a path), wishes of the model, and `save_label` with
+                `label_tag` to store the result.
+            datastore: that of the app by default.
 
         Raises:
             ImageNotFoundException: there is no such scan.
+            MONAILabelException: there is no such model.
             ProductError: see `apps.calibrated_ensemble.monai_tasks.prediction_cache.PredictionCache.predict`.
         """
-        request = self._with_files(request, datastore or self.datastore())
-        return super().infer(request, datastore)
+        name, store = request.get("image"), datastore or self.datastore()
+        if not isinstance(name, str) or not name:
+            raise InputError("image: give the name of a scan")
+        task = self._infer_task(request)
+        image = store.get_image_uri(name)
+        if not image:
+            raise ImageNotFoundException(f"{name}: no such scan in the studies; ask for one that `/datastore/` lists")
+        mask = self._opened.scans.region(name)
+        file, params = task({**request, "image": image, "region": str(mask) if mask else None})
+        label = file
+        if request.get("save_label"):
+            known = {"model": request["model"], "params": params}
+            label = store.save_label(name, file, request.get("label_tag") or DefaultLabelTag.ORIGINAL, known)
+        return {"label": label, "tag": DefaultLabelTag.ORIGINAL, "file": file, "params": params}
+
+    def infer_sent(self, request: dict[str, Any], image: Path) -> dict[str, Any]:
+        """Predict a file, or a folder of a DICOM series, that came with a request; nothing is stored.
+
+        Raises:
+            MONAILabelException: there is no such model.
+            ProductError: as `infer`.
+        """
+        file, params = self._infer_task(request)({**request, "image": str(image), "region": None})
+        return {"label": file, "tag": DefaultLabelTag.ORIGINAL, "file": file, "params": params}
 
     def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Predict many scans."""
@@ -161,43 +194,57 @@ class CalibratedEnsembleApp(MONAILabelApp):
             return super().scoring(request, datastore)
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Serve the next scan.
+        """Serve the next scan, by its name alone: where its file lies is no client's business.
 
         Raises:
             HTTPException: 404 when nothing is left. An empty answer would be simpler, but leads OHIF to
                 a black page; the `detail` holds a message and the counts.
         """
         try:
-            return super().next_sample(request)
+            sample = super().next_sample(request)
         except NothingLeftError as error:
             raise HTTPException(404, {"message": str(error), **error.counts}) from error
+        return {key: value for key, value in sample.items() if key != "path"}
 
-    def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
+    def on_save_label(self, image_id: str, label_id: str, tag: str = FINAL) -> dict[str, Any]:
         """Take note of a label that was stored; a final one ends the scan's lease.
 
         Returns:
-            `warnings` for the annotator and `voxels` per class, which the client is sent.
+            For a final label `warnings` for the annotator, `places` of those that have one, `voxels` per class and
+            `label_version`, which the client is sent.
         """
-        if not self._datastore.get_label_by_image_id(image_id, FINAL):
+        store = self._opened.datastore
+        if tag != FINAL or not store.get_label_by_image_id(image_id, FINAL):
             return {}
-        info = self._datastore.get_label_info(label_id, FINAL)
+        info = store.get_label_info(label_id, FINAL)
         review = info.get("review") or {}
-        warnings = review.get("warnings", [])
+        mask, label = self._opened.scans.region(image_id), Path(store.get_label_uri(label_id, FINAL))
+        doubts = doubts_about(
+            image_id,
+            label,
+            Path(store.get_image_uri(image_id)),
+            mask,
+            predictions=self._predictions,
+            engine=self._project.engine,
+        )
+        warnings = [*review.get("warnings", []), *(doubt["message"] for doubt in doubts)]
         self._opened.submission.accept(image_id, client=annotator_of(info), warnings=warnings)
         self._register.note_labelled(image_id)
-        return review
+        return {
+            **review,
+            "warnings": warnings,
+            "places": [*doubts, *review.get("places", [])],
+            "label_version": info["label_version"],
+        }
 
-    def _with_files(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Check that the scan is there, and name its region mask when there is one."""
-        image = request.get("image")
-        if not isinstance(image, str) or not image:
-            raise InputError("image: give the name of a scan, or a file or folder on the server")
-        if Path(image).exists():
-            return request
-        if not datastore.get_image_uri(image):
-            raise ImageNotFoundException(f"{image}: no such scan in the studies; ask for one that `/datastore/` lists")
-        mask = self._opened.scans.region(image)
-        return {**request, "region": str(mask)} if mask else request
+    def _infer_task(self, request: dict[str, Any]) -> InferTask:
+        task = self._infers.get(request["model"])
+        if task is None:
+            models = ", ".join(self._infers)
+            raise MONAILabelException(
+                MONAILabelError.INVALID_INPUT, f"{request['model']}: no such model; give {models}"
+            )
+        return task
 
     def _failures(self) -> AbstractContextManager[None]:
         """How errors are told: by the server's answer, or in the last line of a background process's log."""

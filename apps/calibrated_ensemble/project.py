@@ -76,6 +76,11 @@ class Project:
         """Folder of labels that could not be stored."""
         return self.workspace.root / "refused_labels"
 
+    @property
+    def label_versions(self) -> Path:
+        """Folder of labels that another one has replaced, or that were submitted before another one was known."""
+        return self.workspace.root / "label_versions"
+
     def close(self) -> None:
         """Close the connections to the database."""
         if "engine" in vars(self):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from monailabel.config import Settings
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lib.errors import InputError, StorageError
@@ -21,8 +21,39 @@ WORKSPACE_NAME = ".calibrated_ensemble"
 DEFAULT_PACS_FILTER = {"Modality": ["CT", "MR"]}
 _PACS_FILTER = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
 
+STOCK_ROUTES = ("logs", "proxy", "session", "upload")
+"""Routes of MONAI Label that are off unless `stock_routes` names them."""
+
+_HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9._-]+")
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
+
 # MONAI Label itself reads this key from the same pairs.
 _OWNED_BY_MONAI_LABEL = frozenset({"server_mode"})
+
+
+def _of_stock_routes(value: str) -> str:
+    unknown = stock_routes(value) - set(STOCK_ROUTES)
+    if unknown:
+        raise ValueError(f"{sorted(unknown)[0]} is none of {', '.join(STOCK_ROUTES)}; part several by commas")
+    return value
+
+
+def _parts(text: str) -> list[str]:
+    return list(filter(None, map(str.strip, text.split(","))))
+
+
+def _origins(text: str) -> str:
+    for origin in _parts(text):
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; give such as https://ohif.example:3000, parted by commas")
+    return text
+
+
+def _host_names(text: str) -> str:
+    for name in _parts(text):
+        if not _HOST_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a host; give names without port or path, parted by commas")
+    return text
 
 
 class AppSettings(BaseSettings):
@@ -48,6 +79,23 @@ class AppSettings(BaseSettings):
     """Store the heatmap of each scan that is scored in the PACS, as a DICOM Parametric Map."""
     viewer_folder: Path | None = None
     """Where `viewer install` put OHIF; the cache folder of the user by default."""
+    stock_routes: Annotated[str, AfterValidator(_of_stock_routes)] = ""
+    """Routes of MONAI Label that are switched on: some of `STOCK_ROUTES`, parted by commas."""
+    allowed_hosts: Annotated[str, AfterValidator(_host_names)] = ""
+    """More names of the server, parted by commas; `*.example.org` is every name below."""
+    allowed_origins: Annotated[str, AfterValidator(_origins)] = ""
+    """Other servers whose pages may read and write here, parted by commas. MONAI Label's own setting for this,
+    `MONAI_LABEL_CORS_ORIGINS`, ends its start with a traceback."""
+
+    @property
+    def known_hosts(self) -> list[str]:
+        """Names in `allowed_hosts`, one by one."""
+        return _parts(self.allowed_hosts)
+
+    @property
+    def known_origins(self) -> list[str]:
+        """Origins in `allowed_origins`, one by one."""
+        return _parts(self.allowed_origins)
 
 
 def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:
@@ -70,6 +118,11 @@ def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:
             raise InputError(f"--conf {key}: unknown setting; known are {known}") from error
         where = f"--conf {key}" if key in given else f"{ENVIRONMENT_PREFIX}{key.upper()}"
         raise InputError(f"{where}: is {first['input']!r}; {first['msg']}") from error
+
+
+def stock_routes(value: str) -> frozenset[str]:
+    """Names in the setting `stock_routes`."""
+    return frozenset(name.strip() for name in value.split(",") if name.strip())
 
 
 def is_url(studies: str) -> bool:

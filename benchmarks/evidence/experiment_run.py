@@ -121,7 +121,9 @@ def _judge(
         # Scans that judge cannot also set the widths of the intervals that they are to lie in.
         known = [ScanJob(scan, fold=folds[scan.patient]) for scan in by_fold] if parts.test else []
         out_of_fold = run.files(known, stage="out of fold", progress=progress)
-    scans = [EvaluatedScan(job.scan.name, file, trained=False) for job, file in zip(judged, files, strict=True)]
-    evaluation = judge(comparison, scans, out_of_fold=out_of_fold, corrupted=corrupted)
+    if run.failed:  # figures of fewer scans would be another experiment's
+        raise InputError("; ".join(run.failed.values()))
+    scans = [EvaluatedScan(job.scan.name, file, trained=False) for job, file in files.items()]
+    evaluation = judge(comparison, scans, out_of_fold=[*out_of_fold.values()], failed={}, corrupted=corrupted)
     write_results(folder / condition, evaluation)
     return evaluation.metrics

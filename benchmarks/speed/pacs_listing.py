@@ -94,7 +94,12 @@ def counted_requests() -> Iterator[list[str]]:
 def ours(url: str, folder: Path) -> PacsStudies:
     """Open our datastore as a server does at its start."""
     task = task_from(_TASK, where="benchmark")
-    submission = LabelSubmission(task, open_database(folder / "database.sqlite"), folder / "refused")
+    submission = LabelSubmission(
+        task,
+        open_database(folder / "database.sqlite"),
+        refused_folder=folder / "refused_labels",
+        versions_folder=folder / "label_versions",
+    )
     return PacsStudies(
         url,
         DEFAULT_PACS_FILTER,

@@ -21,6 +21,11 @@ class Calibration(BaseModel):
         """What it needs of the members beyond what is always kept."""
         return RequiredOutputs.NONE
 
+    @property
+    @abstractmethod
+    def rises(self) -> tuple[bool, ...]:
+        """For each class, whether its probability rises with the members' confidence; else it tells nothing."""
+
     @abstractmethod
     def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
         """Apply to one scan.

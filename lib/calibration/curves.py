@@ -21,6 +21,12 @@ class SoftmaxCurves(Calibration):
 
     curves: tuple[Any, ...]
 
+    @property
+    def rises(self) -> tuple[bool, ...]:
+        """Whether the curve of the class ends above where it begins."""
+        ends = np.array([FAINTEST, 1.0])
+        return tuple(curve is not None and bool(np.diff(curve(ends))[0] > 0) for curve in self.curves)
+
     def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
         """Probabilities from the softmax of one scan, see `map_softmax`."""
         return map_softmax(outputs.softmax, self.curves)

@@ -1,5 +1,6 @@
 """Platt scaling of the softmax at w^DSC: one network a fold instead of one for each loss weight."""
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -52,7 +53,9 @@ def fit_platt_curve(counts: ReliabilityCounts) -> PlattCurve | None:
 
     As Platt proposed ("Probabilistic outputs for support vector machines", 1999, section 2.2), the targets are
     a little inside 0 and 1, by one voxel of each kind, so that the curve stays finite where all voxels are
-    foreground, none is, or a threshold tells them apart.
+    foreground, none is, or a threshold tells them apart. Where foreground grows rarer as the softmax grows, as
+    where no network learned the class, the best curve that does not fall takes its place: the share of foreground,
+    whatever the softmax.
 
     Args:
         counts: softmax of at least `lib.calibration.statistics.thresholds.FAINTEST`.
@@ -77,7 +80,10 @@ def fit_platt_curve(counts: ReliabilityCounts) -> PlattCurve | None:
         np.repeat([1, 0], len(bins)),
         sample_weight=np.concatenate([positive, voxels - positive]),
     )
-    return PlattCurve(slope=float(model.coef_[0, 0]), intercept=float(model.intercept_[0]))
+    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if slope < 0:
+        slope, intercept = 0.0, math.log(positive.sum() / (voxels - positive).sum())
+    return PlattCurve(slope=slope, intercept=intercept)
 
 
 def _logit(softmax: np.ndarray) -> np.ndarray:

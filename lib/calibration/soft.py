@@ -30,6 +30,11 @@ class WeightedSoftmax(Calibration):
         """The softmax of all members."""
         return RequiredOutputs.MEMBER_SOFTMAX
 
+    @property
+    def rises(self) -> tuple[bool, ...]:
+        """Whether the class is more probable where all members are for it than where none is."""
+        return tuple(sum(row) > 0 for row in self.coefficients)
+
     def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
         """Probabilities from the softmax of one scan, see `combine_softmax`."""
         if outputs.member_softmax is None:

@@ -31,6 +31,11 @@ class WeightedVotes(Calibration):
         vote_as_one = self.combination is FoldAggregation.VOTE
         return RequiredOutputs.JOINT_SEGMENTATIONS if vote_as_one else RequiredOutputs.NONE
 
+    @property
+    def rises(self) -> tuple[bool, ...]:
+        """Whether the class is more probable where all members are for it than where none is."""
+        return tuple(sum(row) > 0 for row in self.coefficients)
+
     def heatmap(self, outputs: MemberOutputs) -> np.ndarray:
         """Probabilities from the votes of one scan (Eq. 3), see `combine_votes`."""
         votes = outputs.segmentations

@@ -1,12 +1,15 @@
 """Scans and labels of a Decathlon or nnU-Net style data set, outside any studies folder."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.datasets.image_names import files_by_name, name_scans
-from lib.datasets.scans import LabelledScan
+from lib.datasets.image_names import NO_SCAN, files_by_name, name_scans
+from lib.datasets.scans import LabelledScan, warn_of_patients
 from lib.errors import InputError
 from lib.task.task import Task
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,10 @@ def read_data_set(images: Path | str, labels: Path | str, task: Task, *, regions
     if not names:
         example = next(iter(label_files.values()))
         raise InputError(f"{labels}: no label matches a scan of {images}; {example.name} should be named as its scan")
-    return DataSet(
-        tuple(
-            LabelledScan(name, scans[name], label_files[name], task.patient(name), region_files.get(name))
-            for name in names
-        ),
-        len(scans) - len(names),
+    for path in (path for files in (label_files, region_files) for name, path in files.items() if name not in scans):
+        logger.warning("%s: %s", path, NO_SCAN)
+    labelled = tuple(
+        LabelledScan(name, scans[name], label_files[name], task.patient(name), region_files.get(name)) for name in names
     )
+    warn_of_patients(labelled, task)
+    return DataSet(labelled, len(scans) - len(names))

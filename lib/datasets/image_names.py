@@ -10,8 +10,12 @@ from pathlib import Path
 
 from lib.errors import InputError
 from lib.images.files import SUFFIXES, scan_name
+from lib.storage.file_names import UNUSABLE_NAME, composed, is_text, shown
 
 logger = logging.getLogger(__name__)
+
+NO_SCAN = "has no scan beside it and is not used"
+"""What is said of a label or region mask whose scan is not there."""
 
 _CHANNEL = re.compile(r"^(?P<scan>.+)_(?P<channel>\d{4})$")
 
@@ -34,12 +38,16 @@ def name_images(folder: Path) -> NamedImages:
 
     Where one name has several files, the one written last counts, since a viewer that saves another
     format leaves the older file where it is; of two written at once, the one whose name sorts last. A
-    link to a file that is not there is none. A folder that is not there holds nothing.
+    link to a file that is not there is none. A folder that is not there holds nothing. A name that is
+    spelled in two ways of Unicode (NFC, NFD) is one; a file whose name is no text is not used.
     """
     found: dict[str, Path] = {}
     ignored: dict[Path, str] = {}
     for entry in _image_entries(folder):
         path = folder / entry.name
+        if not is_text(entry.name):
+            ignored[path] = f"{UNUSABLE_NAME}, until then it is not used"
+            continue
         if entry.is_symlink() and not path.exists():
             ignored[path] = "links to a file that is not there, and is not used"
             continue
@@ -54,8 +62,9 @@ def name_images(folder: Path) -> NamedImages:
 
 def find_image(folder: Path, name: str) -> Path | None:
     """Give the image of a name as `name_images` does; None when there is none."""
-    files = [folder / entry.name for entry in _image_entries(folder) if entry.name.startswith(name)]
-    named = [path for path in files if scan_name(path) == name and path.exists()]
+    name = composed(name)
+    files = [folder / entry.name for entry in _image_entries(folder) if scan_name(entry.name) == name]
+    named = [path for path in files if path.exists()]
     return max(named, key=_written, default=None)
 
 
@@ -74,7 +83,7 @@ def files_by_name(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder}: no such folder; give a folder of {', '.join(SUFFIXES)} files")
     images = name_images(folder)
     for path, reason in images.ignored.items():
-        logger.warning("%s: %s", path, reason)
+        logger.warning("%s: %s", shown(path), reason)
     if not images.files:
         raise InputError(f"{folder}: holds no {', '.join(SUFFIXES)} files; give a folder that does")
     return dict(images.files)

@@ -8,7 +8,7 @@ from lib.errors import InputError
 FINAL = "final"
 """Tag of the labels that annotators submitted."""
 
-_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def check_tag(tag: str) -> None:
@@ -17,8 +17,9 @@ def check_tag(tag: str) -> None:
     Raises:
         InputError: it is not.
     """
-    if not _TAG.fullmatch(tag):
-        raise InputError(f"tag {tag!r}: give letters, digits, - and _ only, such as {FINAL}")
+    if not isinstance(tag, str) or not _TAG.fullmatch(tag):
+        shown = repr(tag)[:50]
+        raise InputError(f"tag {shown}: give letters, digits, - and _ only, 64 at most, such as {FINAL}")
 
 
 def labels_folder(studies: Path, tag: str = FINAL) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lib.datasets.image_names import files_by_name, find_image, image_paths, name_scans
 from lib.datasets.label_tags import labels_folder
 from lib.errors import InputError
-from lib.images.files import scan_name
+from lib.images.files import image_suffix, scan_name
 from lib.storage.atomic import atomic_path
 from lib.storage.disk import make_folder
 
@@ -24,6 +24,7 @@ class Prepared:
         labels: names of the scans whose label was taken from the source.
         kept: names of the scans, of `labels`, that had a different label already, which was kept.
         regions: number of region masks.
+        without_scan: labels and region masks of the source that match no scan, and are not used.
     """
 
     scans: int
@@ -31,6 +32,7 @@ class Prepared:
     labels: tuple[str, ...]
     kept: tuple[str, ...]
     regions: int
+    without_scan: tuple[Path, ...]
 
 
 def prepare_studies(
@@ -97,7 +99,8 @@ def prepare_studies(
     masks = sorted(set(scans) & set(region_files))
     for name in masks:
         _copy_label(region_files[name], labels_folder(output, str(region_tag)), name)
-    return Prepared(len(scans), len(available), tuple(chosen), tuple(kept), len(masks))
+    unmatched = [path for found in (label_files, region_files) for name, path in found.items() if name not in scans]
+    return Prepared(len(scans), len(available), tuple(chosen), tuple(kept), len(masks), tuple(unmatched))
 
 
 def seeded_order(names: Iterable[str], seed: int) -> list[str]:
@@ -109,7 +112,7 @@ def seeded_order(names: Iterable[str], seed: int) -> list[str]:
 
 def _file_name(name: str, source: Path) -> str:
     # MONAI Label looks for suffixes in lower case only.
-    return name + source.name[len(scan_name(source)) :].lower()
+    return name + image_suffix(source).lower()
 
 
 def _same(first: Path, second: Path) -> bool:

@@ -25,6 +25,10 @@ class ScorableScan(Protocol):
     def region(self) -> Path | Callable[[], Path] | None:
         """Region mask outside which nothing is predicted, if the scan has one."""
 
+    @property
+    def stamp(self) -> str:
+        """What changes whenever image or region may have changed; nothing is read or fetched for it."""
+
 
 def path_of(file: Path | Callable[[], Path]) -> Path:
     """Give the path of a scan's file, fetched first where that is needed; see `ScorableScan`."""
@@ -54,10 +58,12 @@ class ScanNames:
     Attributes:
         all: names of the scans.
         labelled: those of them that have a final label.
+        listing: of a source that lists now and then, which list it is; None where the names are those of this moment.
     """
 
     all: frozenset[str]
     labelled: frozenset[str]
+    listing: int | None = None
 
 
 class ScanSource(Protocol):
@@ -101,6 +107,9 @@ class ScanSource(Protocol):
 
     def region(self, name: str) -> Path | None:
         """Give the region mask of a scan; None when the task names none or the scan has none."""
+
+    def stamp(self, name: str) -> str:
+        """Give the `ScorableScan.stamp` of a scan as it is now."""
 
     def keep_heatmap(self, name: str, prediction: PredictedScan) -> None:
         """Keep what was predicted for a scan where people look for it, if the source is made for that.

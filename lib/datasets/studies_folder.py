@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.datasets.image_names import NamedImages, find_image, name_images
+from lib.datasets.image_names import NO_SCAN, NamedImages, find_image, name_images
 from lib.datasets.label_tags import FINAL, labels_folder
 from lib.datasets.scan_source import PredictedScan, ScanNames
-from lib.datasets.scans import LabelledScan, UnlabelledScan
+from lib.datasets.scans import LabelledScan, UnlabelledScan, stamp_files
 from lib.errors import InputError
 from lib.images.files import SUFFIXES
+from lib.storage.file_names import shown
 from lib.task.task import Task
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ class Studies:
     Attributes:
         labelled: scans with a label in `labels/final`.
         unlabelled: the other scans.
-        labels_without_scan: labels whose scan is not there; they are not used.
+        labels_without_scan: labels and region masks whose scan is not there; they are not used.
         ignored: files that are not used because of others or of what they are, each with the reason.
     """
 
@@ -95,16 +96,20 @@ class FolderScans:
             return None
         return find_image(labels_folder(self._folder, self._task.region), name)
 
+    def stamp(self, name: str) -> str:
+        """See `ScanSource.stamp`."""
+        return stamp_files(find_image(self._folder, name), self.region(name))
+
     def keep_heatmap(self, name: str, prediction: PredictedScan) -> None:
         """Keep nothing: a folder is for scans and labels."""
 
     def _list(self) -> Studies:
         studies = _list_studies(self._folder, self._task)
-        remarks = dict.fromkeys(studies.labels_without_scan, "has no scan beside it and is not used")
+        remarks = dict.fromkeys(studies.labels_without_scan, NO_SCAN)
         for path, remark in (dict(studies.ignored) | remarks).items():
             if path not in self._told:
                 self._told.add(path)
-                logger.warning("%s: %s", path, remark)
+                logger.warning("%s: %s", shown(path), remark)
         return studies
 
 
@@ -126,6 +131,8 @@ def _list_studies(folder: Path, task: Task) -> Studies:
             for name, image in images.files.items()
             if name not in labels.files
         ),
-        labels_without_scan=tuple(path for name, path in labels.files.items() if name not in images.files),
+        labels_without_scan=tuple(
+            path for files in (labels.files, regions.files) for name, path in files.items() if name not in images.files
+        ),
         ignored={**images.ignored, **labels.ignored, **regions.ignored},
     )

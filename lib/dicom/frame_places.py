@@ -9,10 +9,10 @@ from pydicom import Dataset
 
 from lib.dicom.series import SLICE_TOLERANCE, SeriesGrid
 from lib.errors import InputError
+from lib.images.grid_distance import SAME_GRID, corner_distance
 from lib.images.volume import RAS_TO_LPS
 
 _SAME_DIRECTION = 1e-3
-_SAME_MILLIMETRES = 1e-3
 
 # A slice may itself lie a tenth of a voxel off the even grid, and positions are rounded as they are written.
 _OFF_GRID = SLICE_TOLERANCE + 0.02
@@ -58,10 +58,13 @@ def frame_places(dataset: Dataset, grid: SeriesGrid, *, where: str) -> list[Fram
         raise InputError(
             f"{where}: has {count} frames and tells of {len(groups)} where they lie; export the segmentation again"
         )
-    axes = (RAS_TO_LPS @ grid.affine)[:3, :2].T / np.array(grid.spacing[:2])[:, None]
-    spacing = np.array([grid.spacing[1], grid.spacing[0]])
-    _check_like_series(groups, "ImageOrientationPatient", axes.ravel(), _SAME_DIRECTION, where)
-    _check_like_series(groups, "PixelSpacing", spacing, _SAME_MILLIMETRES, where)
+    most = grid.shape[2] * max(len(dataset.get("SegmentSequence") or []), 1)
+    if count > most:
+        raise InputError(
+            f"{where}: has {count} frames, its series {grid.shape[2]} slices, so that at most {most} would be right; "
+            "export the segmentation again with one frame for each slice of a segment"
+        )
+    _check_planes(groups, grid, where)
     positions = np.array([_numbers(group, "ImagePositionPatient", 3, where) for group in groups])
     slices = _slice_indices(positions, grid, where)
     segments = [_find(group, "ReferencedSegmentNumber") for group in groups]
@@ -90,16 +93,32 @@ def _check_whole(dataset: Dataset, grid: SeriesGrid, where: str) -> None:
         )
 
 
-def _check_like_series(
-    groups: Sequence[_Groups], keyword: str, expected: np.ndarray, tolerance: float, where: str
-) -> None:
+def _check_planes(groups: Sequence[_Groups], grid: SeriesGrid, where: str) -> None:
+    """Check that frames lie along the grid, wherever on it they are."""
+    lps = RAS_TO_LPS @ grid.affine
+    axes = (lps[:3, :2] / np.array(grid.spacing[:2])).T.ravel()
+    spacing = np.array([grid.spacing[1], grid.spacing[0]])
+    plane = _plane(axes, spacing, lps)
     for group in groups:
-        found = _numbers(group, keyword, len(expected), where)
-        if np.abs(found - expected).max() > tolerance:
+        orientation = _numbers(group, "ImageOrientationPatient", 6, where)
+        pixels = _numbers(group, "PixelSpacing", 2, where)
+        if corner_distance(_plane(orientation, pixels, lps), plane, (*grid.shape[:2], 1)) > SAME_GRID:
+            is_turned = np.abs(orientation - axes).max() > _SAME_DIRECTION
+            keyword, found, expected = (
+                ("ImageOrientationPatient", orientation, axes) if is_turned else ("PixelSpacing", pixels, spacing)
+            )
             raise InputError(
                 f"{where}: has a frame with {keyword} {found.tolist()}, its series has "
                 f"{expected.round(6).tolist()}; export the segmentation on the grid of the series"
             )
+
+
+def _plane(orientation: np.ndarray, spacing: np.ndarray, lps: np.ndarray) -> np.ndarray:
+    """Affine of a slice whose first pixel lies at 0, as thick as those of the series."""
+    affine = np.eye(4)
+    affine[:3, :2] = orientation.reshape(2, 3).T * spacing[::-1]
+    affine[:3, 2] = lps[:3, 2]
+    return affine
 
 
 def _slice_indices(positions: np.ndarray, grid: SeriesGrid, where: str) -> np.ndarray:

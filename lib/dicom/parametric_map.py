@@ -9,9 +9,8 @@ from highdicom.sr import CodedConcept
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
-from lib.dicom.equipment import EQUIPMENT
 from lib.dicom.series import series_grid
-from lib.dicom.source_images import source_images
+from lib.dicom.source_images import EQUIPMENT, source_images
 from lib.errors import InputError
 
 _SERIES_NUMBER = 1001

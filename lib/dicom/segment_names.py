@@ -1,39 +1,16 @@
-"""Which class of the task a segment means, by its name: in a DICOM segmentation and in what viewers submit.
-
-Programs number segments each in their own way, 3D Slicer in the order in which they were drawn, so only names tell.
-They are compared without regard to case (Unicode's case folding) and surrounding blanks.
-"""
+"""Names of segments in a DICOM segmentation and in what viewers submit; `lib.task.class_names` compares them."""
 
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
 from pydicom import Dataset
 
 from lib.errors import InputError
+from lib.task.class_names import class_value, comparable, named_values
 
 _STOPGAP = re.compile(r"|segment[ _-]*\d*")
 """What programs call a segment that nobody gave a name."""
-
-_BACKGROUND = "background"
-
-
-def class_value(name: str, labels: Mapping[str, int], *, is_label_map: bool = False) -> int | None:
-    """Find the task's value for a segment's name.
-
-    Args:
-        name: see `segment_name`.
-        labels: the task's classes, name to value.
-        is_label_map: a label map may describe its background as a segment, whose value is 0.
-
-    Returns:
-        0..255; None when the segment is no class of the task.
-    """
-    values = {_comparable(known): value for known, value in labels.items()}
-    if is_label_map:
-        values.setdefault(_BACKGROUND, 0)
-    return values.get(_comparable(name))
 
 
 def segment_name(segment: Dataset) -> str:
@@ -43,7 +20,7 @@ def segment_name(segment: Dataset) -> str:
     """
     label = str(segment.get("SegmentLabel") or "")
     description = str(segment.get("SegmentDescription") or "")
-    return description if description and _STOPGAP.fullmatch(_comparable(label)) else label
+    return description if description and _STOPGAP.fullmatch(comparable(label)) else label
 
 
 def segment_values(
@@ -94,35 +71,24 @@ def values_by_name(label_info: Any, *, present: Collection[int], labels: Mapping
         nothing or the values are the task's already.
 
     Raises:
-        InputError: a segment has a name that is no class of the task.
+        InputError: a segment has a name that is no class of the task, or an `idx` that is no number.
     """
     names = _names_by_value(label_info, set(present))
-    found = {}
-    for value in sorted(present if names else ()):
-        named = class_value(names[value], labels)
-        if named is None:
-            raise InputError(
-                f"segment {names[value]!r}: is no class of the task; name it {' or '.join(labels)} and submit again"
-            )
-        found[value] = named
+    if not names:
+        return {}
+    found = named_values(names, present=present, labels=labels, where="label_info")
     return {} if all(value == new for value, new in found.items()) else found
-
-
-def replace_values(label: np.ndarray, values: Mapping[int, int]) -> np.ndarray:
-    """Give a uint8 label, of any shape, its new values; those not named stay."""
-    table = np.arange(256, dtype=np.uint8)
-    table[list(values)] = list(values.values())
-    return table[label]
-
-
-def _comparable(name: str) -> str:
-    return name.strip().casefold()
 
 
 def _names_by_value(label_info: Any, present: set[int]) -> dict[int, str]:
     entries = label_info if isinstance(label_info, list) else []
     if not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in entries):
         return {}
+    for entry in entries:
+        index = entry.get("idx")
+        if index is not None and (isinstance(index, bool) or not isinstance(index, int | float)):
+            shown = repr(index)[:50]
+            raise InputError(f"label_info: segment {entry['name']!r} has the idx {shown}; give its value in the label")
     by_index = {entry.get("idx"): entry["name"] for entry in entries}
     by_place = {place: entry["name"] for place, entry in enumerate(entries, 1)}
     return next((names for names in (by_index, by_place) if present <= set(names)), {})

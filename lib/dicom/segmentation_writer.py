@@ -10,9 +10,8 @@ from pydicom import Dataset
 from pydicom.sr.coding import Code
 
 from lib.dicom.cielab import cielab
-from lib.dicom.equipment import EQUIPMENT
 from lib.dicom.series import series_grid
-from lib.dicom.source_images import source_images
+from lib.dicom.source_images import EQUIPMENT, source_images
 from lib.errors import InputError
 from lib.images.volume import check_label_values
 

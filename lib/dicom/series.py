@@ -1,16 +1,25 @@
-"""A series of single-frame images as a volume: where its voxels lie, and its grey values."""
+"""A series of single-frame images as a volume: where its voxels lie; `series_pixels` has its grey values."""
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk  # noqa: N813
 from pydicom import Dataset
+from pydicom.uid import UID
 
-from lib.errors import InputError
+from lib.dicom.deflated import check_unpacked_file
+from lib.dicom.series_pixels import Pixels, read_pixels, shown
+from lib.errors import InputError, ProductError
+from lib.images.grid_distance import SAME_GRID, corner_distance
+from lib.images.plausible_grid import check_grid, spatial_shape
 from lib.images.volume import RAS_TO_LPS, Volume
+
+logger = logging.getLogger(__name__)
 
 SLICE_TOLERANCE = 0.1
 """How far a slice may lie from its place in an even grid, in voxels; a missing slice moves one by a third or more."""
@@ -25,7 +34,8 @@ class SeriesGrid:
 
     Attributes:
         series_uid: SeriesInstanceUID.
-        frame_of_reference_uid: FrameOfReferenceUID.
+        frame_of_reference_uid: FrameOfReferenceUID; empty where the images name none, to which no segmentation can
+            then be written.
         sop_instance_uids: of the slices, by growing position along row direction x column direction.
         shape: (columns, rows, slices).
         affine: shape (4, 4), from indices (column, row, slice) to RAS millimetres.
@@ -67,7 +77,13 @@ def series_grid(headers: Sequence[Dataset]) -> SeriesGrid:
             geometry or mixed ones, or are no even stack of slices: two at one place, one
             missing, or a tilted gantry.
     """
-    where = _one_series(headers)
+    with _readable("series"):
+        where = _one_series(headers)
+    with _readable(where):
+        return _grid(headers, where)
+
+
+def _grid(headers: Sequence[Dataset], where: str) -> SeriesGrid:
     uids = _instance_uids(headers, where)
     plane, positions = _one_plane(headers, where), _numbers(headers, "ImagePositionPatient", 3, where)
     row, column = plane.orientation[:3], plane.orientation[3:]
@@ -78,11 +94,13 @@ def series_grid(headers: Sequence[Dataset]) -> SeriesGrid:
     lps = np.eye(4)
     lps[:3, :3] = np.stack([row * plane.spacing[1], column * plane.spacing[0], normal * gap], axis=1)
     lps[:3, 3] = positions[0]
+    shape = spatial_shape((plane.columns, plane.rows, len(headers)), where=where)
+    check_grid(RAS_TO_LPS @ lps, shape, where=where)
     grid = SeriesGrid(
         series_uid=str(headers[0].SeriesInstanceUID),
-        frame_of_reference_uid=_one_value(headers, "FrameOfReferenceUID", where),
+        frame_of_reference_uid=_frame_of_reference(headers, where),
         sop_instance_uids=tuple(uids[index] for index in order),
-        shape=(plane.columns, plane.rows, len(headers)),
+        shape=shape,
         affine=RAS_TO_LPS @ lps,
     )
     _check_even(grid, positions, where)
@@ -102,12 +120,17 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def read_headers(files: Sequence[Path]) -> list[Dataset]:
-    """Read what DICOM files hold beside their pixels, in the order of the files.
+    """Read what the images among DICOM files hold beside their pixels, in the order of the files.
+
+    What is no image, such as a DICOMDIR or a report, is left out and told in the log.
 
     Raises:
-        InputError: a file is missing or no DICOM file.
+        InputError: a file is missing or no DICOM file, or none is an image.
     """
-    return [_read_header(Path(file)) for file in files]
+    headers = [header for header in map(_read_header, map(Path, files)) if _is_image(header)]
+    if files and not headers:
+        raise InputError(f"{Path(files[0]).parent}: holds no images; give a folder with the images of one DICOM series")
+    return headers
 
 
 def read_series(files: Sequence[Path]) -> tuple[Volume, SeriesGrid]:
@@ -117,32 +140,23 @@ def read_series(files: Sequence[Path]) -> tuple[Volume, SeriesGrid]:
         files: of all its images, in any order.
 
     Returns:
-        Rescaled grey values, float32 on the grid, and the grid.
+        Grey values as of `lib.dicom.series_pixels`, float32 on the grid, and the grid.
 
     Raises:
-        InputError: as `read_headers` and `series_grid`, and when the pixels cannot be decoded, hold
-            colours, or NaN or infinite values.
+        InputError: as `read_headers`, `series_grid` and `lib.dicom.series_pixels.read_pixels`, and when there are NaN
+            or infinite values.
     """
     headers = read_headers(files)
     grid = series_grid(headers)
-    where = f"series {grid.series_uid}"
-    by_instance = {str(header.SOPInstanceUID): str(file) for header, file in zip(headers, files, strict=True)}
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames([by_instance[uid] for uid in grid.sop_instance_uids])
-    # Rescale slopes may differ between slices, so no slice may decide for the others how numbers are kept.
-    reader.SetOutputPixelType(sitk.sitkFloat32)
-    if {int(header.get("SamplesPerPixel") or 1) for header in headers} != {1}:
-        raise InputError(f"{where}: holds colours; give a series with one grey value a pixel")
-    try:
-        image = reader.Execute()
-    except RuntimeError as error:
-        reason = " ".join(str(error).split("\n")[-2:]).strip()[-200:]
-        raise InputError(f"{where}: its pixels cannot be decoded ({reason}); send the series again") from error
-    _check_same_place(image, grid, where)
-    array = sitk.GetArrayFromImage(image).T
-    if not np.isfinite(array).all():
+    where = f"series {shown(grid.series_uid)}"
+    with _readable(where):
+        by_instance = {str(header.SOPInstanceUID): header for header in headers}
+        ordered = [by_instance[uid] for uid in grid.sop_instance_uids]
+        pixels = read_pixels([Path(header.filename) for header in ordered], ordered, where=where)
+    _check_same_place(pixels, grid, where)
+    if not np.isfinite(pixels.array).all():
         raise InputError(f"{where}: holds NaN or infinite grey values; send the series again with finite ones")
-    return Volume(array, grid.affine), grid
+    return Volume(pixels.array, grid.affine), grid
 
 
 @dataclass(frozen=True)
@@ -159,16 +173,25 @@ def _one_series(headers: Sequence[Dataset]) -> str:
         raise InputError("series: has no images; give the images of one series")
     uids = sorted({str(header.get("SeriesInstanceUID") or "") for header in headers})
     if len(uids) > 1 or not uids[0]:
+        usual = Counter(str(header.get("SeriesInstanceUID") or "") for header in headers).most_common(1)[0][0]
+        odd = next((header for header in headers if str(header.get("SeriesInstanceUID") or "") != usual), headers[0])
         raise InputError(
-            f"series {uids[0] or uids[-1]}: its images name {len(uids)} series; give the images of one series"
+            f"series {shown(usual)}: its images name {len(uids)} series, {_named(odd)} the series "
+            f"{shown(odd.get('SeriesInstanceUID'))}; give the images of one series"
         )
-    where = f"series {uids[0]}"
+    where = f"series {shown(uids[0])}"
     for header in headers:
         if "SharedFunctionalGroupsSequence" in header or int(header.get("NumberOfFrames") or 1) > 1:
             raise InputError(
                 f"{where}: holds multi-frame objects, which are not supported; send it as single-frame images"
             )
     return where
+
+
+def _named(header: Dataset) -> str:
+    """The file of an image, or what it is called on a PACS."""
+    file = getattr(header, "filename", None)
+    return Path(file).name if isinstance(file, str | Path) else f"image {shown(header.get('SOPInstanceUID'))}"
 
 
 def _one_plane(headers: Sequence[Dataset], where: str) -> _Plane:
@@ -212,7 +235,7 @@ def _numbers(headers: Sequence[Dataset], keyword: str, count: int, where: str) -
     for header, row in zip(headers, rows, strict=True):
         if row.shape != (count,) or not np.isfinite(row).all():
             raise InputError(
-                f"{where}: image {header.get('SOPInstanceUID')} has no geometry, {keyword} holds "
+                f"{where}: {_named(header)} has no geometry, {keyword} holds "
                 f"{np.count_nonzero(np.isfinite(row))} numbers, not {count}; send the series with its geometry"
             )
     return np.stack(rows)
@@ -222,15 +245,19 @@ def _value(header: Dataset, keyword: str) -> np.ndarray:
     """Numbers of an attribute; NaN or none where it is absent or holds something else."""
     try:
         return np.atleast_1d(np.asarray(header.get(keyword), dtype=np.float64))
-    except ValueError:
+    except (TypeError, ValueError):
         return np.empty(0)
 
 
-def _one_value(headers: Sequence[Dataset], keyword: str, where: str) -> str:
-    found = sorted({str(header.get(keyword) or "") for header in headers})
-    if len(found) > 1 or not found[0]:
-        raise InputError(f"{where}: has {found} as {keyword}; send the series with one for all images")
-    return found[0]
+def _frame_of_reference(headers: Sequence[Dataset], where: str) -> str:
+    """The frame of all images that name one; empty where none does, as positions then have no other to differ from."""
+    found = sorted({str(header.get("FrameOfReferenceUID") or "") for header in headers} - {""})
+    if len(found) > 1:
+        raise InputError(
+            f"{where}: has {len(found)} frames of reference, such as {shown(found[0])} and {shown(found[-1])}; "
+            "send the series with one for all images"
+        )
+    return found[0] if found else ""
 
 
 def _slice_gap(headers: Sequence[Dataset], along: np.ndarray, where: str) -> float:
@@ -270,25 +297,51 @@ def _check_even(grid: SeriesGrid, positions: np.ndarray, where: str) -> None:
         )
 
 
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """Say what is wrong with headers that cannot be read."""
+    try:
+        yield
+    except (ProductError, MemoryError):
+        raise
+    except Exception as error:  # pydicom reads values as late as they are asked for, and raises whatever it meets
+        reason = shown(error) or type(error).__name__
+        raise InputError(f"{where}: its headers cannot be read ({reason}); send the series again") from error
+
+
 def _read_header(file: Path) -> Dataset:
     try:
-        return pydicom.dcmread(file, stop_before_pixels=True)
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); give DICOM files that are there") from error
-    except pydicom.errors.InvalidDicomError as error:
-        raise InputError(f"{file}: is no DICOM file; give the files of one series") from error
+        with _readable(str(file)):
+            check_unpacked_file(file)
+            return pydicom.dcmread(file, stop_before_pixels=True)
+    except InputError as error:
+        if isinstance(error.__cause__, OSError):
+            reason = error.__cause__.strerror
+            raise InputError(f"{file}: cannot be read ({reason}); give DICOM files that are there") from error
+        if isinstance(error.__cause__, pydicom.errors.InvalidDicomError):
+            raise InputError(f"{file}: is no DICOM file; give the files of one series") from error
+        raise
 
 
-def _check_same_place(image: sitk.Image, grid: SeriesGrid, where: str) -> None:
-    """SimpleITK reads geometry by rules of its own; its pixels belong to our grid only where both agree."""
-    direction = np.asarray(image.GetDirection()).reshape(3, 3)
-    lps = np.eye(4)
-    lps[:3, :3] = direction * np.asarray(image.GetSpacing())
-    lps[:3, 3] = image.GetOrigin()
-    corners = np.array([[0, 0, 0], [grid.shape[0] - 1, grid.shape[1] - 1, grid.shape[2] - 1]])
-    seen = grid.indices(corners @ lps[:3, :3].T + lps[:3, 3])
-    if image.GetSize() != grid.shape or np.abs(seen - corners).max() > SLICE_TOLERANCE:
+def _is_image(header: Dataset) -> bool:
+    """Whether a file holds pixels: media bear a directory, and reports lie beside the images that they are of."""
+    if "Rows" in header or "ImagePositionPatient" in header:
+        return True
+    kind = UID(str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or ""))
+    if not kind.name or "Image" in kind.name or kind.name == kind:
+        return True  # an image without its geometry, or nobody knows what: the grid says what is missing
+    logger.warning("%s: is a %s, no image, and is left out", header.filename, kind.name)
+    return False
+
+
+def _check_same_place(pixels: Pixels, grid: SeriesGrid, where: str) -> None:
+    """The decoder reads geometry by rules of its own; its pixels belong to our grid only where both agree."""
+    lps = pixels.affine.copy()
+    if grid.shape[2] == 1:  # ITK does not know how thick a single slice is
+        lps[:3, 2] = (RAS_TO_LPS @ grid.affine)[:3, 2]
+    size = pixels.array.shape
+    if size != grid.shape or corner_distance(RAS_TO_LPS @ lps, grid.affine, grid.shape) > SAME_GRID:
         raise InputError(
             f"{where}: its attributes and its pixels disagree about the geometry, {grid.shape} voxels from "
-            f"{grid.affine[:3, 3].tolist()} and {image.GetSize()}; send the series again"
+            f"{grid.affine[:3, 3].tolist()} and {size}; send the series again"
         )

@@ -4,8 +4,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan
-from lib.errors import InputError
+from lib.datasets.scan_failures import scan_failure
+from lib.datasets.scans import (
+    LabelledScan,
+    digest_labelled_scan,
+    read_labelled_scan,
+    warn_of_patients,
+    warn_of_voxels_outside,
+)
+from lib.errors import BusyError, InputError
 from lib.images.region import inside_region
 from lib.images.volume import Volume
 from lib.models.workspace import Workspace
@@ -45,8 +52,8 @@ def prepare_labelled_set(
 ) -> LabelledSet:
     """Read, fingerprint, plan and prepare the labelled scans; folds and prepared scans are kept in the workspace.
 
-    A scan that cannot be read is left out, with a warning. Prepared scans of other labels or another plan are
-    removed from the workspace.
+    A scan that cannot be used, for whatever reason, is left out with a warning. Prepared scans of other
+    labels or another plan are removed from the workspace.
 
     Args:
         task: settings.
@@ -56,11 +63,13 @@ def prepare_labelled_set(
 
     Raises:
         InputError: there are no usable labels, or fewer patients than folds.
+        BusyError: so many labels changed while they were read that too few are left.
     """
     if not scans:
         raise InputError(
             "no scan has a label yet; label some, or put labels named like their scans into labels/final of the studies"
         )
+    warn_of_patients(scans, task)
     left_out: dict[str, str] = {}
     digests: dict[LabelledScan, str] = {}
     label_digests: dict[str, str] = {}
@@ -69,14 +78,15 @@ def prepare_labelled_set(
         try:
             image, label, region = read_labelled_scan(scan, task)
             digest = digest_labelled_scan(scan)
-        except (InputError, FileNotFoundError) as error:
-            logger.warning("Left out of training: %s", error)
-            left_out[scan.name] = str(error)
+            inside = inside_region(label.array, None if region is None else region.array)
+            fingerprint = fingerprint_scan(image, Volume(inside, label.affine), task)
+        except Exception as error:  # whatever one scan raises must not stop the rest
+            _leave_out(scan, error, left_out)
         else:
+            warn_of_voxels_outside(scan, label, region)
             if task.region and region is None:
                 logger.warning("%s: has no region mask labels/%s; it is used whole", scan.name, task.region)
-            inside = inside_region(label.array, None if region is None else region.array)
-            fingerprints.append(fingerprint_scan(image, Volume(inside, label.affine), task))
+            fingerprints.append(fingerprint)
             digests[scan] = digest
             label_digests[scan.name] = digest_file(scan.label)
         progress("reading", number, 2 * len(scans))
@@ -84,32 +94,40 @@ def prepare_labelled_set(
         raise InputError(
             f"none of the {len(scans)} labelled scans can be used; the first: {next(iter(left_out.values()))}"
         )
-    fingerprint = Fingerprint.merge(fingerprints, task)
-    plan = make_plan(task, fingerprint)
+    merged = Fingerprint.merge(fingerprints, task)
+    plan = make_plan(task, merged)
     patients = sorted({scan.patient for scan in digests})
     folds = workspace.assign_folds(patients, fold_count=task.fold_count, seed=task.seed)
-    prepared = []
+    prepared, changed = [], False
     for number, (scan, digest) in enumerate(digests.items(), 1):
         try:
             prepared.append(prepare_scan(scan, task=task, plan=plan, digest=digest, folder=workspace.prepared_scans))
-        except (InputError, FileNotFoundError) as error:
-            # An annotator may have corrected the label since it was read for the first time.
-            if not _changed(scan, digest):
-                raise
-            logger.warning("Left out of training: %s", error)
-            left_out[scan.name] = str(error)
+        except Exception as error:  # as above; an annotator may also have corrected the label since it was read
+            changed = changed or _changed(scan, digest)
+            _leave_out(scan, error, left_out)
         progress("reading", len(scans) + number, len(scans) + len(digests))
     kept = {scan.patient for scan in prepared}
     folds = {patient: fold for patient, fold in folds.items() if patient in kept}
     if len(set(folds.values())) < task.fold_count:
-        raise InputError(f"labels: changed while they were read ({next(iter(left_out.values()))}); train again")
+        if changed:
+            raise BusyError(f"labels: changed while they were read ({next(iter(left_out.values()))}); train again")
+        raise InputError(
+            f"labels: only {len(prepared)} of {len(scans)} scans can be used ({next(iter(left_out.values()))}); "
+            "correct these and train again"
+        )
     remove_unused_scans(workspace.prepared_scans, prepared)
     label_digests = {scan.name: label_digests[scan.name] for scan in prepared}
-    return LabelledSet(plan, fingerprint.typical_volumes, tuple(prepared), folds, label_digests, left_out)
+    return LabelledSet(plan, merged.typical_volumes, tuple(prepared), folds, label_digests, left_out)
 
 
 def _changed(scan: LabelledScan, digest: str) -> bool:
     try:
         return digest_labelled_scan(scan) != digest
-    except FileNotFoundError:
+    except OSError:
         return True
+
+
+def _leave_out(scan: LabelledScan, error: Exception, left_out: dict[str, str]) -> None:
+    # One that changed while it was read leaves the others as they are.
+    left_out[scan.name] = reason = str(error) if isinstance(error, BusyError) else scan_failure(error, scan.name)
+    logger.warning("Left out of training: %s", reason)

@@ -131,6 +131,8 @@ def _kept_dice(path: Path) -> np.ndarray | None:
         return None
     try:
         return read_arrays(path)["dice"]
-    except (ValueError, KeyError) as error:
-        logger.warning("%s: is damaged (%s); it is made again", path, error)
-        return None
+    except ValueError as error:
+        logger.warning("%s; it is made again", error)
+    except KeyError as error:
+        logger.warning("%s: holds no %s; it is made again", path, error)
+    return None

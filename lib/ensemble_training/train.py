@@ -65,7 +65,7 @@ def train_ensemble(
 
     Raises:
         InputError: there are no usable labels, fewer patients than folds, an unknown offset or device.
-        BusyError: another training runs in this workspace.
+        BusyError: another training runs in this workspace, or labels change at present.
         StorageError: the workspace cannot be written to.
         FloatingPointError: a training diverged.
     """
@@ -96,7 +96,7 @@ def train_ensemble(
             store = CheckpointStore(workspace.members)
             store.mark_used(path for paths in result.members for path in paths)
             store.remove_unused()
-        if not kind.is_baseline and workspace.current() != published.id and _may_be_served(published, workspace, gate):
+        if not kind.is_baseline and not workspace.is_current(published) and _may_be_served(published, workspace, gate):
             workspace.make_current(published)
         return published
 

@@ -1,6 +1,6 @@
 """A model against the labels of scans: what the command `evaluate` does, without the report."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lib.datasets.scans import LabelledScan
+from lib.errors import InputError
 from lib.evaluation.compared_heatmaps import Comparison, compare_workspace
 from lib.evaluation.evaluation_run import ScanJob, StatisticsRun
 from lib.evaluation.evaluation_scans import EvaluationScans, divide_scans
@@ -77,7 +78,8 @@ def evaluate(
 
     Raises:
         NotTrainedError: there is no model yet.
-        InputError: nothing is left to evaluate, or a scan or label cannot be used.
+        InputError: nothing is left to evaluate. One scan or label that cannot be used is left out and named in the
+            metrics.
         StorageError: a file cannot be written.
         DamagedGenerationError: a generation's files are not as published.
     """
@@ -97,15 +99,21 @@ def evaluate_chosen(
     out_of_fold = run.files(
         [ScanJob(scan, fold=fold) for scan, fold in chosen.out_of_fold], stage="out of fold", progress=progress
     )
-    scans = [
-        EvaluatedScan(scan.name, file, scan.name in chosen.trained)
-        for scan, file in zip(chosen.evaluated, files, strict=True)
-    ]
-    return judge(comparison, scans, out_of_fold=out_of_fold, corrupted=corrupted)
+    scans = [EvaluatedScan(job.scan.name, file, job.scan.name in chosen.trained) for job, file in files.items()]
+    if not scans:
+        raise InputError(
+            f"none of the {len(chosen.evaluated)} scans can be evaluated; the first: {next(iter(run.failed.values()))}"
+        )
+    return judge(comparison, scans, out_of_fold=[*out_of_fold.values()], failed=run.failed, corrupted=corrupted)
 
 
 def judge(
-    comparison: Comparison, scans: Sequence[EvaluatedScan], *, out_of_fold: Sequence[Path], corrupted: bool
+    comparison: Comparison,
+    scans: Sequence[EvaluatedScan],
+    *,
+    out_of_fold: Sequence[Path],
+    failed: Mapping[str, str],
+    corrupted: bool,
 ) -> Evaluation:
     """Judge what is compared by the statistics of scans.
 
@@ -113,6 +121,7 @@ def judge(
         comparison: what was compared.
         scans: at least one.
         out_of_fold: statistics of scans that were trained on, from the members that have not seen them.
+        failed: scans that could not be used, name to reason.
         corrupted: whether the scans were corrupted.
     """
     classes = comparison.served.task.classes
@@ -126,6 +135,7 @@ def judge(
         "scans": len(scans),
         "trained_scans": sum(scan.trained for scan in scans),
         "out_of_fold_scans": len(out_of_fold),
+        "failed": dict(failed),
         "classes": list(classes),
         "corrupted": corrupted,
         "corruptions": sorted({kind for kind in corruptions if kind is not None}),

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan
+from lib.datasets.scan_failures import scan_failure
+from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan, warn_of_voxels_outside
 from lib.evaluation.compared_heatmaps import Comparison
 from lib.evaluation.scan_statistics import Truth, reduce_scan
 from lib.evaluation.statistics_files import LAYOUT, write_statistics
@@ -42,35 +43,47 @@ class StatisticsRun:
         comparison: what predicts, and what is made of it.
         folder: where the statistics of each scan are kept, under a digest of all that they depend on.
         device: see `lib.networks.devices.choose_device`.
+
+    Attributes:
+        failed: name of a scan that could not be used, with its label, to the reason.
     """
 
     def __init__(self, comparison: Comparison, folder: Path, *, device: str):
+        self.failed: dict[str, str] = {}
         self._comparison = comparison
         self._folder = folder
         self._device = device
+        self._ensembles: Mapping[Method, Ensemble] = {}
+        self._fold: int | None = None
 
-    def files(self, jobs: Sequence[ScanJob], *, stage: str, progress: Progress) -> list[Path]:
+    def files(self, jobs: Sequence[ScanJob], *, stage: str, progress: Progress) -> dict[ScanJob, Path]:
         """Give the file of each scan's statistics; those that are missing are made.
 
+        A scan that cannot be used, for whatever reason, is left out and named in `failed`.
+
         Raises:
-            InputError: a scan or label cannot be used, or a file cannot be written. Scans before it are
-                kept.
+            StorageError: a file cannot be written. Scans before it are kept.
             DamagedGenerationError: a generation's files are not as published.
         """
-        paths = []
-        ensembles: Mapping[Method, Ensemble] = {}
-        fold: int | None = None
+        paths = {}
+        self._ensembles, self._fold = {}, None
         for number, job in enumerate(jobs, 1):
-            path = self._folder / f"{self._key(job)[:40]}.npz"
-            if not path.exists():
-                if not ensembles or fold != job.fold:
-                    ensembles, fold = self._load(job.fold), job.fold
-                truth = _read_truth(job, self._comparison.served.task)
-                comparison = self._comparison if job.fold is None else self._comparison.without(job.scan.name)
-                write_statistics(path, reduce_scan(ensembles, comparison, truth))
-            paths.append(path)
+            try:
+                paths[job] = self._file(job)
+            except Exception as error:  # whatever one scan raises must not stop the rest
+                self.failed[job.scan.name] = scan_failure(error, job.scan.name)
             progress(stage, number, len(jobs))
         return paths
+
+    def _file(self, job: ScanJob) -> Path:
+        path = self._folder / f"{self._key(job)[:40]}.npz"
+        if not path.exists():
+            truth = _read_truth(job, self._comparison.served.task)
+            if not self._ensembles or self._fold != job.fold:
+                self._ensembles, self._fold = self._load(job.fold), job.fold
+            comparison = self._comparison if job.fold is None else self._comparison.without(job.scan.name)
+            write_statistics(path, reduce_scan(self._ensembles, comparison, truth))
+        return path
 
     def _load(self, fold: int | None) -> dict[Method, Ensemble]:
         if fold is not None:
@@ -101,6 +114,7 @@ class StatisticsRun:
 
 def _read_truth(job: ScanJob, task: Task) -> Truth:
     scan, label, region = read_labelled_scan(job.scan, task)
+    warn_of_voxels_outside(job.scan, label, region)
     classes = Volume(class_indices(label.array, task), label.affine)
     if job.corrupted:
         corrupted = corrupt(scan, classes, region, name=job.scan.name, modality=task.modality)

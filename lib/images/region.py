@@ -5,16 +5,19 @@ from pathlib import Path
 import numpy as np
 
 from lib.images.files import read_scan
-from lib.images.volume import Volume, check_same_grid
+from lib.images.volume import Gridded, Volume, check_same_grid
+
+EMPTY = "the region mask marks no voxel; draw the region, or remove the mask so that the scan is used whole"
+"""What is said of a mask that leaves nothing of a scan."""
 
 
-def read_region(path: Path, scan: Volume) -> Volume:
+def read_region(path: Path, scan: Gridded) -> Volume:
     """Read a region mask as booleans; every value above 0 is inside.
 
     Raises:
         InputError: the file is unreadable or lies on another grid than the scan.
     """
-    mask = read_scan(path)
+    mask = read_scan(path, grid=scan)
     check_same_grid(mask, scan, where=str(path))
     return Volume(mask.array > 0, mask.affine)
 

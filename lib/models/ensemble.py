@@ -1,6 +1,7 @@
 """A published generation at work: from a scan to its segmentation and heatmap."""
 
 import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import or_
@@ -23,6 +24,8 @@ from lib.networks.sliding_window import predict_logits
 from lib.networks.unet import build_network
 from lib.preprocessing.preprocessor import Preprocessor
 
+logger = logging.getLogger(__name__)
+
 
 class Ensemble:
     """Members of a generation and its calibration, in memory.
@@ -35,23 +38,30 @@ class Ensemble:
     Raises:
         InputError: no such device.
         DamagedGenerationError: the generation's files are not as published.
-        ValueError: no such fold, or none at all.
+        ValueError: no such fold, one twice, or none at all.
     """
 
     def __init__(self, generation: Generation, *, device: str = "auto", folds: Sequence[int] | None = None):
         task = generation.task
         chosen = list(range(task.fold_count)) if folds is None else list(folds)
-        if not chosen or not set(chosen) <= set(range(task.fold_count)):
-            raise ValueError(f"folds {chosen}: the generation has folds 0 to {task.fold_count - 1}")
+        if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(task.fold_count)):
+            raise ValueError(f"folds {chosen}: give some of the generation's, 0 to {task.fold_count - 1}, each once")
         self.generation = generation
         self.preprocessing = Preprocessor(generation.plan)
         self._device = choose_device(device)
         # One member a core is faster than one member on all cores (benchmarks/speed/heatmap.py).
         self._threads = single_core_threads() if self._device.type == "cpu" else None
         with generation.reading():
-            generation.verify(folds)
+            generation.verify(chosen)
             self.members = [[self._load(fold, number) for number in range(len(task.offsets))] for fold in chosen]
         """Networks, `[fold][offset]`."""
+        for name, dice in generation.doubtful_classes.items():
+            logger.warning(
+                "class %s: its heatmap does not tell yet where it is, so that its estimated DSC is that of "
+                "cross-validation, %.0f %%; label more scans that hold it",
+                name,
+                100 * dice,
+            )
 
     def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:
         """Segment a scan and map its probabilities.
@@ -92,6 +102,9 @@ class Ensemble:
             generation=generation.id,
             classes=generation.task.classes,
             typical_volumes=generation.typical_volumes,
+            is_nowhere=mask is not None and not mask.any(),
+            expected_dsc=generation.doubtful_classes,
+            forms=scan.forms,
         )
 
     def segment(self, outputs: MemberOutputs, image: MetaTensor) -> np.ndarray:

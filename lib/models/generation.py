@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from lib.calibration.base import Calibration
 from lib.calibration.registry import CALIBRATORS
@@ -36,8 +37,12 @@ from lib.models.kinds.kind import EnsembleKind
 from lib.models.kinds.method import Method
 from lib.models.kinds.registry import KINDS
 from lib.preprocessing.plan import Plan
+from lib.storage.file_names import composed
 from lib.storage.locks import reading
 from lib.task.task import Task
+
+# Of a class that was found at all, small or badly; below are chance overlaps.
+_FOUND = 0.01
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,20 @@ class Generation:
     def kind(self) -> EnsembleKind:
         """How its networks were made to differ."""
         return KINDS[self.method]
+
+    @property
+    def doubtful_classes(self) -> Mapping[str, float]:
+        """Classes whose heatmap tells nothing of how good a segmentation is, with the DSC to expect of it instead.
+
+        These are classes that cross-validation did not find in any scan, because too few scans hold them or their
+        members learned nothing, and classes whose calibration does not rise with the members' confidence. The DSC is
+        the cross-validated one, 0 where no scan tells. A baseline, which is never served, has none.
+        """
+        if self.kind.is_baseline:
+            return {}
+        dice = {name: self.metrics["dice"][name] or 0.0 for name in self.task.classes}
+        rises = zip(self.task.classes, self.calibration.rises, strict=True)
+        return {name: dice[name] for name, class_rises in rises if not class_rises or dice[name] < _FOUND}
 
     @cached_property
     def statistics(self) -> OutOfFoldStatistics:
@@ -172,6 +191,15 @@ class Generation:
                 raise DamagedGenerationError(f"{file}: {state}; train again to publish a whole generation")
 
 
+def _read_folds(file: Path) -> dict[str, int]:
+    try:
+        folds = TypeAdapter(dict[str, int]).validate_python(read_json(file))
+    except ValidationError as error:
+        raise DamagedGenerationError(f"{file}: holds no folds of patients; train again") from error
+    # Earlier versions kept names as the files were spelled.
+    return {composed(patient): fold for patient, fold in folds.items()}
+
+
 def read_generation(path: Path) -> Generation:
     """Read the settings of a published generation.
 
@@ -191,7 +219,7 @@ def read_generation(path: Path) -> Generation:
             plan=Plan.model_validate(read_json(path / PLAN)),
             w_dsc=tuple(calibration["w_dsc"]),
             calibration=CALIBRATORS[calibration["heatmap"]].fitted.model_validate(calibration["fitted"]),
-            fold_of_patient=read_json(path / FOLDS),
+            fold_of_patient=_read_folds(path / FOLDS),
             typical_volumes=tuple(calibration["typical_volumes"]),
             metrics=read_json(path / METRICS),
         )

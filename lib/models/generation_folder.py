@@ -117,7 +117,11 @@ def read_statistics(file: Path) -> OutOfFoldStatistics:
         DamagedGenerationError: the file is missing or unreadable.
     """
     try:
-        return OutOfFoldStatistics.from_arrays(read_arrays(file))
+        arrays = read_arrays(file)
+    except ValueError as error:
+        raise DamagedGenerationError(f"{error}; train again") from error
+    try:
+        return OutOfFoldStatistics.from_arrays(arrays)
     except (ValueError, KeyError) as error:
         raise DamagedGenerationError(f"{file}: cannot be read ({error}); train again") from error
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lib.images.nifti_forms import NiftiForms
 from lib.images.volume import Volume
 from lib.quality.estimated_dsc import class_volumes, estimated_dsc
 
@@ -21,6 +22,9 @@ class Prediction:
         generation: id of the generation that predicted.
         classes: names of the C classes, in the order of the heatmap's channels.
         typical_volumes: mean volume of each class in mm3 over the labelled scans that hold it, 0 where unknown.
+        forms: of the scan, see `lib.images.volume.Volume`.
+        is_nowhere: whether the region mask left no voxel to predict, so that nothing can be estimated.
+        expected_dsc: DSC to expect of classes whose heatmap tells nothing of it, see `Generation.doubtful_classes`.
     """
 
     segmentation: np.ndarray = field(repr=False)
@@ -29,21 +33,35 @@ class Prediction:
     generation: str
     classes: tuple[str, ...]
     typical_volumes: tuple[float, ...] = field(repr=False)
+    forms: NiftiForms | None = field(repr=False, default=None)
+    is_nowhere: bool = False
+    expected_dsc: Mapping[str, float] = field(repr=False, default_factory=dict)
+
+    def on_scan(self, array: np.ndarray) -> Volume:
+        """Give an array, (x, y, z) or (channels, x, y, z), the place of the scan, to be written as a file."""
+        return Volume(array, self.affine, self.forms)
 
     @cached_property
     def estimated_dsc(self) -> Mapping[str, float]:
-        """DSC that the segmentation is expected to have, by class, 0..1; see `lib.quality.estimated_dsc`."""
+        """DSC that the segmentation is expected to have, by class, 0..1; see `lib.quality.estimated_dsc`.
+
+        It is `expected_dsc` where the heatmap tells nothing. Empty where `is_nowhere`.
+        """
+        if self.is_nowhere:
+            return {}
         estimates = estimated_dsc(
             self.heatmap,
             self.segmentation,
             voxel_volume=self._voxel_volume,
             typical_volumes=self.typical_volumes,
         )
-        return self._by_class(estimates)
+        return {**self._by_class(estimates), **self.expected_dsc}
 
     @property
-    def mean_estimated_dsc(self) -> float:
-        """Mean of the classes' estimated DSC, 0..1."""
+    def mean_estimated_dsc(self) -> float | None:
+        """Mean of the classes' estimated DSC, 0..1; None where nothing is estimated."""
+        if not self.estimated_dsc:
+            return None
         return sum(self.estimated_dsc.values()) / len(self.classes)
 
     @cached_property

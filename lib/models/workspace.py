@@ -2,22 +2,36 @@
 
 import json
 import logging
-import shutil
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 
-from lib.errors import DamagedGenerationError, InputError, NotTrainedError
+from pydantic import BaseModel
+
+from lib.errors import DamagedGenerationError, NotTrainedError, StorageError
 from lib.models.generation import Generation, read_generation
 from lib.models.generation_folder import read_manifest
 from lib.models.kinds.method import Method
 from lib.models.kinds.registry import KINDS
-from lib.storage.atomic import write_text
+from lib.storage.atomic import remove_leftovers, write_text
+from lib.storage.file_names import composed
 from lib.storage.locks import exclusive_lock, waiting_lock
 from lib.training.folds import assign_folds
 
 logger = logging.getLogger(__name__)
+
+
+# As `lib.models.generation_folder.generation_id` makes them, and nothing that could be another path.
+_ID = re.compile(rb"[0-9A-Za-z-]{1,200}")
+
+
+class _Folds(BaseModel):
+    """Content of the file of the folds."""
+
+    fold_count: int
+    patients: dict[str, int]
 
 
 class Workspace:
@@ -38,11 +52,32 @@ class Workspace:
         self._folds = self.root / "folds.json"
 
     def current(self) -> str | None:
-        """Id of the current generation, None before the first; one small file is read."""
+        """Id of the current generation, None before the first; one small file is read.
+
+        Raises:
+            DamagedGenerationError: the file names none.
+            StorageError: it cannot be read.
+        """
         try:
-            return self._current.read_text(encoding="utf-8").strip()
+            named = self._current.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise StorageError(f"{self._current}: cannot be read ({error.strerror}); make it readable") from error
+        if not _ID.fullmatch(named.strip()):
+            raise DamagedGenerationError(
+                f"{self._current}: is damaged, it holds {named[:40]!r} and no name of a generation; train again, which "
+                "takes seconds where nothing else has changed"
+            )
+        return named.strip().decode()
+
+    def is_current(self, generation: Generation) -> bool:
+        """Whether this generation is served; not where nobody can tell which one is."""
+        try:
+            return self.current() == generation.id
+        except DamagedGenerationError as error:
+            logger.warning("%s", error)
+            return False
 
     def generation(self) -> Generation:
         """Give the current generation.
@@ -92,18 +127,24 @@ class Workspace:
     def read_folds(self, fold_count: int) -> dict[str, int]:
         """Folds that patients were given before, empty when there were none or another number of folds.
 
-        Raises:
-            InputError: the file is damaged.
+        Where the file is damaged, they are those of the newest generation with as many folds, with a warning.
         """
         try:
-            stored = json.loads(self._folds.read_text(encoding="utf-8"))
+            stored = _Folds.model_validate_json(self._folds.read_bytes())
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise InputError(
-                f"{self._folds}: cannot be read ({error}); put back a copy, or remove it and all is trained again"
-            ) from error
-        return stored["patients"] if stored["fold_count"] == fold_count else {}
+            reason = str(error).splitlines()[0]
+            logger.warning(
+                "%s: is damaged (%s); the folds are those of the newest generation, and patients that it does not "
+                "know are given new ones",
+                self._folds,
+                reason,
+            )
+            return self._published_folds(fold_count)
+        # Earlier versions kept names as the files were spelled.
+        patients = {composed(patient): fold for patient, fold in stored.patients.items()}
+        return patients if stored.fold_count == fold_count else {}
 
     def write_folds(self, patients: dict[str, int], fold_count: int) -> None:
         """Keep the folds of all patients, so that a new label never moves an old scan."""
@@ -116,7 +157,7 @@ class Workspace:
             Fold of each of these patients.
 
         Raises:
-            InputError: fewer patients than folds, or the file of the folds is damaged.
+            InputError: fewer patients than folds.
             StorageError: the file cannot be written.
         """
         previous = self.read_folds(fold_count)
@@ -124,14 +165,20 @@ class Workspace:
         self.write_folds(previous | folds, fold_count)
         return folds
 
+    def _published_folds(self, fold_count: int) -> dict[str, int]:
+        for folder in sorted(self.generations.glob("[!.]*"), reverse=True):
+            try:
+                generation = read_generation(folder)
+            except DamagedGenerationError as error:
+                logger.warning("%s", error)
+                continue
+            if not generation.kind.is_baseline and generation.task.fold_count == fold_count:
+                return dict(generation.fold_of_patient)
+        return {}
+
     def remove_leftovers(self) -> None:
-        """Remove what killed trainings left half-written; for whoever holds the training lock."""
-        for folder in (self.generations, self.members, self.prepared_scans, self.out_of_fold):
-            for path in folder.glob(".tmp-*"):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+        """Remove what killed processes left half-written."""
+        remove_leftovers(self.root, *(path for path in self.root.glob("*") if path.is_dir()))
 
     def scoring_lock(self) -> AbstractContextManager[None]:
         """Wait for the right to score, so that no scan is predicted by two runs at once.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.datasets.scans import LabelledScan, digest_labelled_scan, read_labelled_scan
-from lib.errors import InputError
+from lib.errors import BusyError, InputError
 from lib.images.volume import Volume
 from lib.preprocessing.plan import Plan
 from lib.preprocessing.preprocessor import Preprocessor
@@ -83,7 +83,8 @@ def prepare_scan(scan: LabelledScan, *, task: Task, plan: Plan, digest: str, fol
         folder: where prepared scans are kept.
 
     Raises:
-        InputError: see `read_labelled_scan`, or the files are no longer those of the digest.
+        InputError: see `read_labelled_scan`.
+        BusyError: the files are no longer those of the digest.
     """
     settings = plan.model_dump(mode="json", include={"spacing", "intensity"})
     key = digest_settings([digest, settings, list(task.labels.items())])
@@ -97,7 +98,7 @@ def prepare_scan(scan: LabelledScan, *, task: Task, plan: Plan, digest: str, fol
         if region is not None:
             arrays["region"] = preprocessing.apply_to_region(region, like=prepared).numpy()
         if digest_labelled_scan(scan) != digest:
-            raise InputError(f"{scan.label}: it, its scan or its region changed while it was read")
+            raise BusyError(f"{scan.label}: it, its scan or its region changed while it was read; try again")
         arrays["centres"] = _choose_centres(arrays["label"], arrays.get("region"), seed=int(key[:8], 16))
         _write_arrays(arrays, target)
     return PreparedScan(scan.name, scan.patient, digest, target)

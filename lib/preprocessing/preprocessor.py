@@ -1,14 +1,22 @@
 """From a scan as it was stored to the network's input, and back onto the scan's own grid."""
 
+import math
+
 import nibabel as nib
 import numpy as np
 import torch
 from monai.data import MetaTensor
 
-from lib.images.volume import Volume, check_same_grid
+from lib.errors import InputError
+from lib.images.volume import Grid, Volume, check_same_grid
 from lib.preprocessing.intensity import normalised
 from lib.preprocessing.plan import Plan
 from lib.preprocessing.resampling import reorient, resample, resampled_grid
+
+# Thick slices of fine pixels become some ten times as many voxels.
+_GROWTH = 64
+_ANY_MACHINE = 1 << 22
+"""Voxels that are never too many."""
 
 
 class Preprocessor:
@@ -31,6 +39,9 @@ class Preprocessor:
         Returns:
             float32, shape (1, x', y', z'), axes in RAS order; `.affine` places it in the world,
             and its `meta` remembers the grid that `invert` goes back to.
+
+        Raises:
+            InputError: its voxels are so large that there would be far more of them at the plan's spacing.
         """
         grey = normalised(volume.array, self.plan.intensity)
         tensor = self._to_grid(grey, volume.affine, mode="bilinear")
@@ -53,8 +64,7 @@ class Preprocessor:
         """
         affine = like.meta["original_affine"]
         x, y, z = like.meta["spatial_shape"].tolist()
-        grid = Volume(np.broadcast_to(np.uint8(0), (x, y, z)), affine)
-        check_same_grid(volume, grid, where="label")
+        check_same_grid(volume, Grid((x, y, z), affine), where="label")
         # The scan's affine rather than the label's own, which may differ by rounding in its header.
         return self._to_grid(volume.array, affine, mode="nearest").as_tensor()[0].to(torch.uint8)
 
@@ -112,8 +122,23 @@ class Preprocessor:
         oriented = reorient(array, orientation)
         oriented_affine = affine @ nib.orientations.inv_ornt_aff(orientation, array.shape)
         target_affine, target_shape = resampled_grid(oriented_affine, oriented.shape, self.plan.spacing)
+        _check_growth(oriented_affine, oriented.shape, target_shape)
         channels = torch.from_numpy(oriented.astype(np.float32, copy=False))[None]
         return MetaTensor(
             resample(channels, oriented_affine, target_affine, target_shape, mode=mode),
             affine=torch.from_numpy(target_affine),
         )
+
+
+def _check_growth(affine: np.ndarray, shape: tuple[int, ...], target: tuple[int, ...]) -> None:
+    """Refuse a scan whose preprocessed grid would be out of all proportion to it, before memory is taken for that."""
+    if math.prod(target) > max(_GROWTH * math.prod(shape), _ANY_MACHINE):
+        sizes, wanted = (" x ".join(f"{value:g}" for value in values) for values in (_rounded(affine), target))
+        raise InputError(
+            f"the scan's voxels of {sizes} mm would become {wanted} voxels at the spacing of the model; "
+            "give a header whose sizes are in millimetres, or one that names their unit"
+        )
+
+
+def _rounded(affine: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(affine[:3, :3], axis=0).round(3)

@@ -13,6 +13,23 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_stamp(path: Path) -> str:
+    """What changes whenever a file, or any file in a folder, is written or replaced; nothing is read for it.
+
+    An equal stamp means that the content is the same; another one that it may have changed, and only
+    `digest_file` tells. The time of change is among it, which no program that copies can set back.
+    "absent" where nothing is there.
+    """
+    path = Path(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    try:
+        found = [(file.relative_to(path).as_posix(), file.stat()) for file in files]
+    except (FileNotFoundError, NotADirectoryError):
+        return "absent"
+    states = [[name, one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino] for name, one in found]
+    return digest_settings(states)[:40]
+
+
 def digest_settings(value: Any) -> str:
     """SHA-256 of a JSON value, in hexadecimal; the order of keys does not matter."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,6 +1,7 @@
 """What the operating system says of files, told with the file and what would help."""
 
 import errno
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,16 @@ def writing_to(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({error.strerror or error}); "
             "free some space or choose a folder that is writable"
         ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Check that files can be made in a folder; none stays.
+
+    Raises:
+        StorageError: they cannot.
+    """
+    with writing_to(folder), tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def make_folder(path: Path) -> None:

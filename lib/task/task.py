@@ -156,6 +156,11 @@ class Task(BaseModel):
         return self.offsets.index(0.0)
 
     def patient(self, scan: str) -> str:
-        """Patient that the scan of this name belongs to."""
+        """Patient that the scan of this name belongs to; each scan is one where the pattern finds none."""
+        return self.patient_in(scan) or scan
+
+    def patient_in(self, scan: str) -> str | None:
+        """Patient that `patient_pattern` finds in the name of a scan; None where it finds none or is not set."""
         match = re.search(self.patient_pattern, scan) if self.patient_pattern else None
-        return match.group(1) if match else scan
+        # A group that is optional may be missing or empty where the pattern as a whole matches.
+        return (match.group(1) or None) if match else None

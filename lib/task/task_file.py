@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from lib.errors import InputError
+from lib.task.class_names import class_names_fault
 from lib.task.presets import NetworkSettings, TrainingSettings
 from lib.task.task import RIGHT_VALUES, Task
 
@@ -40,9 +41,14 @@ def task_from(data: dict[str, Any], *, where: str) -> Task:
         InputError: a key or value is wrong.
     """
     try:
-        return Task.model_validate(data)
+        task = Task.model_validate(data)
     except ValidationError as error:
         raise InputError(f"{where}: {_explain(error, data)}") from error
+    # Not by the model itself: generations that are stored with such names can still be read.
+    fault = class_names_fault(task.classes)
+    if fault is not None:
+        raise InputError(f"{where}: `labels`: {fault}")
+    return task
 
 
 def _explain(error: ValidationError, data: dict[str, Any]) -> str:

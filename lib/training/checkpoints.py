@@ -13,7 +13,10 @@ from torch import nn
 from lib.errors import InputError
 from lib.storage.atomic import atomic_path
 
-_UNUSED_SECONDS = 30 * 24 * 3600
+_DAY = 24 * 3600.0
+_UNUSED_SECONDS = 30 * _DAY
+# Between two looks; after a longer time the clock may have jumped, and nobody knows what was used meanwhile.
+_LONGEST_PAUSE = 10 * _DAY
 
 
 class CheckpointStore:
@@ -68,11 +71,26 @@ class CheckpointStore:
 
     def mark_used(self, files: Iterable[Path]) -> None:
         """Keep checkpoints for another thirty days."""
+        now = time.time()
         for file in files:
-            os.utime(file)
+            os.utime(file, (now, now))
 
     def remove_unused(self) -> None:
-        """Remove checkpoints that nothing used for thirty days; generations keep their own."""
+        """Remove checkpoints that nothing used for thirty days; generations keep their own.
+
+        A clock that jumped is no reason: where more than ten days or less than none seem to have passed since this
+        was called last, all checkpoints are kept for another thirty days, and those "used" in the future as well.
+        """
+        now = time.time()
+        looked = self._folder / "unused_removed_at"
+        passed = now - looked.stat().st_mtime if looked.exists() else float("inf")
+        is_clock_steady = 0 <= passed <= _LONGEST_PAUSE
         for path in self._folder.glob("*.pt"):
-            if time.time() - path.stat().st_mtime > _UNUSED_SECONDS:
+            unused = now - path.stat().st_mtime
+            if is_clock_steady and unused > _UNUSED_SECONDS:
                 path.unlink()
+            elif not is_clock_steady or unused < 0:
+                os.utime(path, (now, now))
+        if self._folder.is_dir():
+            looked.touch()
+            os.utime(looked, (now, now))

@@ -1,5 +1,6 @@
 """The database of scans, scores, leases and events, shared by server, training and scoring processes."""
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -25,6 +26,13 @@ from scoring.database.upgrades import upgrade_tables
 
 LOCK_SECONDS = 30.0
 """How long a process waits for another one's write before it gives up."""
+
+_SQLITE_READ_ONLY_CODES = {sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+
+# SQLite's log grows by pages and its index by 32 KiB.
+_NO_ROOM = 1 << 16
+
+_MAKE_AGAIN = "stop the server and move the database away: scores are made again"
 
 _WRITES = "calibrated_ensemble_writes"
 # Extended result codes keep the primary code in their low byte.
@@ -184,6 +192,7 @@ def _check_schema(engine: Engine) -> None:
             return inspect(connection).has_table(information.name)
 
     if not exists():
+        _check_tables(engine, may_be_none=True)
         try:
             with _explained(engine.url), engine.execution_options(**{_WRITES: True}).begin() as connection:
                 metadata.create_all(connection)
@@ -203,11 +212,28 @@ def _check_schema(engine: Engine) -> None:
                 connection.execute(information.update().values(schema_version=found))
         except ProgrammingError as error:
             raise _no_right(engine, "brought up to date", error) from error
+    if found == SCHEMA_VERSION:
+        _check_tables(engine)
     if found != SCHEMA_VERSION:
         raise DatabaseError(
             f"{_shown(engine.url)}: has tables of version {found}, this program knows {SCHEMA_VERSION} and earlier "
-            "ones; use the program that wrote it, or stop the server and move the database away: scores are made again"
+            f"ones; use the program that wrote it, or {_MAKE_AGAIN}"
         )
+
+
+def _check_tables(engine: Engine, *, may_be_none: bool = False) -> None:
+    """Check that every table is there with its columns, or none of them where that may be."""
+    with reading(engine) as connection:
+        inspector = inspect(connection)
+        there = set(inspector.get_table_names()) & set(metadata.tables)
+        if may_be_none and not there:
+            return
+        for table in metadata.sorted_tables:
+            columns = {column["name"] for column in inspector.get_columns(table.name)} if table.name in there else set()
+            missing = [column.name for column in table.columns if column.name not in columns]
+            if missing:
+                what = f"the table {table.name}" if not columns else f"{table.name}.{missing[0]}"
+                raise DatabaseError(f"{_shown(engine.url)}: is damaged, it lacks {what}; {_MAKE_AGAIN}")
 
 
 def _no_right(engine: Engine, wanted: str, error: DBAPIError) -> DatabaseError:
@@ -226,7 +252,9 @@ def _explained(url: URL) -> Iterator[None]:
     except (DBAPIError, sqlite3.Error) as error:
         original = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(original, sqlite3.Error):
-            surroundings = (getattr(original, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_ENVIRONMENT_CODES
+            code = getattr(original, "sqlite_errorcode", 0) & 0xFF
+            lacks = str(original).removeprefix("no such table: ").removeprefix("main.") in metadata.tables
+            surroundings = code in _SQLITE_ENVIRONMENT_CODES or lacks
         else:
             surroundings = isinstance(error, OperationalError)
         if not surroundings:
@@ -235,9 +263,25 @@ def _explained(url: URL) -> Iterator[None]:
         right = "it must be a database of this program, on a disk that is writable and not full"
         if "locked" in reason:
             right = f"another program held it for {LOCK_SECONDS:g} s: try again, or end that one"
+        elif isinstance(original, sqlite3.Error) and lacks:
+            right = _MAKE_AGAIN
+        elif isinstance(original, sqlite3.Error) and code in _SQLITE_READ_ONLY_CODES:
+            right = "this user may not write to it or to its folder: choose a workspace that is writable"
+        elif isinstance(original, sqlite3.Error) and _has_no_room(url):
+            reason, right = f"{reason}: the disk is full", "free some space"
+        elif isinstance(original, sqlite3.Error) and code == sqlite3.SQLITE_IOERR:
+            right = "the disk or one's share of it is full, or it fails: free some space, or look into the system's log"
         elif not isinstance(original, sqlite3.Error):
             right = "check that the server runs and that address, user and password are right"
         raise DatabaseError(f"{_shown(url)}: the database cannot be used ({reason}); {right}") from error
+
+
+def _has_no_room(url: URL) -> bool:
+    """Whether the disk of a SQLite file is full, which SQLite often calls an error of input and output."""
+    try:
+        return shutil.disk_usage(Path(url.database or ".").parent).free < _NO_ROOM
+    except OSError:
+        return False
 
 
 def _shown(url: URL) -> str:

@@ -3,15 +3,15 @@
 import time
 from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import BindParameter, Connection, Engine, bindparam, select
+from sqlalchemy import BindParameter, Connection, Engine, bindparam, func, select
 
-from scoring.database.engine import record_event, writing
+from scoring.database.engine import reading, record_event, writing
 from scoring.database.priorities import rank_new_scan, rank_new_scans, set_waiting
-from scoring.database.tables import ScanState, leases, scans
+from scoring.database.tables import ScanState, events, leases, scans
 
 
 def synchronise_scans(
-    engine: Engine, names: Iterable[str], labelled: Collection[str], *, listed_at: float | None = None
+    engine: Engine, names: Iterable[str], labelled: Collection[str], *, last_event: int | None = None
 ) -> None:
     """Make the database's list of scans that of the studies folder.
 
@@ -22,8 +22,8 @@ def synchronise_scans(
         engine: from `open_database`.
         names: all scans.
         labelled: those of them that have a final label.
-        listed_at: when the two were listed, seconds since 1970; a scan that `mark_labelled`
-            marked after that stays labelled. None: just now.
+        last_event: see the function of this name, asked before the two were listed; a scan that `mark_labelled`
+            marked after that stays labelled. It is no time of day, since clocks differ and jump. None: just now.
 
     Raises:
         DatabaseError: the database cannot be written to.
@@ -32,17 +32,25 @@ def synchronise_scans(
     wanted = {name: ScanState.LABELLED if name in labelled else ScanState.UNLABELLED for name in names}
     with writing(engine) as connection:
         changed: dict[int, ScanState] = {}
-        for id_, name, state, labelled_at in connection.execute(
-            select(scans.c.id, scans.c.name, scans.c.state, scans.c.labelled_at)
-        ):
+        newer = set() if last_event is None else _submitted_after(connection, last_event)
+        for id_, name, state in connection.execute(select(scans.c.id, scans.c.name, scans.c.state)):
             new = wanted.pop(name, ScanState.ABSENT)
-            newer = listed_at is not None and labelled_at is not None and labelled_at > listed_at
-            if new != state and not (newer and state == ScanState.LABELLED):
+            if new != state and not (name in newer and state == ScanState.LABELLED):
                 changed[id_] = new
         _set_states(connection, changed)
         if wanted:
             connection.execute(scans.insert(), [{"name": name, "state": state.value} for name, state in wanted.items()])
             rank_new_scans(connection)
+
+
+def last_event(engine: Engine) -> int:
+    """Number of the last event that is recorded; what happens later has a higher one.
+
+    Raises:
+        DatabaseError: the database cannot be read.
+    """
+    with reading(engine) as connection:
+        return int(connection.scalar(select(func.max(events.c.id))) or 0)
 
 
 def mark_labelled(
@@ -79,6 +87,11 @@ def scan_id(connection: Connection, name: str) -> int:
     id_ = int(result.inserted_primary_key[0])
     rank_new_scan(connection, id_, name, ScanState.UNLABELLED)
     return id_
+
+
+def _submitted_after(connection: Connection, event: int) -> set[str]:
+    found = connection.scalars(select(events.c.scan).where(events.c.id > event, events.c.kind == "submitted"))
+    return {str(name) for name in found}
 
 
 def _set_states(connection: Connection, changed: Mapping[int, ScanState]) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by whatever changes the tables, which adds a step to `scoring.database.upgrades`."""
 
 NO_MODEL = ""
@@ -63,9 +63,15 @@ scores = Table(
     Column("error", Text),
     Column("seconds", Double, nullable=False),
     Column("time", Double, nullable=False),
+    Column("stamp", Text),
+    Column("content", String(64)),
     Index("scores_by_generation", "generation"),
 )
-"""Estimated DSC: mean over the classes and one value per class name; or the reason why there is none."""
+"""Estimated DSC: mean over the classes and one value per class name; or the reason why there is none.
+
+`content` is the digest of the files that were scored, `stamp` what `lib.storage.digest.file_stamp` says of them:
+while it is the same, so is the content.
+"""
 
 priorities = Table(
     "priorities",

@@ -114,10 +114,19 @@ def _leave_out_columns_on_sqlite(connection: Connection) -> None:
     )
 
 
+def _know_contents(connection: Connection) -> None:
+    """Version 3: scores are of contents; those of earlier versions, which do not say of which, are made again."""
+    _run(
+        connection,
+        "ALTER TABLE scores ADD COLUMN stamp TEXT",
+        "ALTER TABLE scores ADD COLUMN content VARCHAR(64)",
+    )
+
+
 def _run(connection: Connection, *statements: str) -> None:
     for statement in statements:
         connection.exec_driver_sql(statement)
 
 
-_STEPS: dict[int, _Step] = {1: _store_priorities}
+_STEPS: dict[int, _Step] = {1: _store_priorities, 2: _know_contents}
 """What leads from each version to the next."""

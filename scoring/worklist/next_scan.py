@@ -29,6 +29,7 @@ class Served:
         mean_estimated_dsc: over the classes; None when not scored yet.
         expires: end of the lease, seconds since 1970.
         again: nothing else was left, and this client had been served it before.
+        stamp: of the files that were scored, see `lib.storage.digest.file_stamp`; None when nobody knows.
     """
 
     scan: str
@@ -36,6 +37,7 @@ class Served:
     mean_estimated_dsc: float | None
     expires: float
     again: bool = False
+    stamp: str | None = None
 
 
 def next_scan(
@@ -90,7 +92,7 @@ def next_scan(
             return None
         expires = moment + lease_seconds
         take_lease(connection, found.id, found.name, client=client, now=moment, expires=expires)
-    return Served(found.name, found.classes, found.mean, expires, again)
+    return Served(found.name, found.classes, found.mean, expires, again, found.stamp)
 
 
 def _first_free(connection: Connection, strategy: str, generation: str | None, now: float) -> Row[Any] | None:

@@ -12,7 +12,7 @@ class QueueOrder(NamedTuple):
     """Queries of unlabelled scans, in the order of the queue.
 
     Each gives rows of `scans.id`, `scans.name`, `scores.mean`, `scores.classes`, `scores.error`,
-    `leases.client` and `leases.expires`; the last five are None where there is no score of the
+    `scores.stamp`, `leases.client` and `leases.expires`; the last six are None where there is no score of the
     generation or no lease at present. An index leads to the first rows of each, however many there are.
 
     Attributes:
@@ -55,6 +55,7 @@ def _by_priority(strategy: str, model: str, generation: str | None, now: float) 
             scores.c.mean,
             scores.c.classes,
             scores.c.error,
+            scores.c.stamp,
             leases.c.client,
             leases.c.expires,
         )

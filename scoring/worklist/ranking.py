@@ -20,6 +20,7 @@ class RankedScan:
         error: why it could not be scored; None when it was, or was not tried yet.
         leased_to: who has it at present, "" for an anonymous annotator; None when nobody has.
         lease_expires: end of that lease, seconds since 1970.
+        stamp: of the files that were scored, see `lib.storage.digest.file_stamp`; None when nobody knows.
     """
 
     scan: str
@@ -28,6 +29,7 @@ class RankedScan:
     error: str | None
     leased_to: str | None
     lease_expires: float | None
+    stamp: str | None = None
 
 
 def ranking(
@@ -55,7 +57,7 @@ def ranking(
         for query in (*order.served, order.broken):
             left = None if limit is None else limit - len(listed)
             listed += [
-                RankedScan(name, classes, mean, error, client, expires)
-                for _, name, mean, classes, error, client, expires in connection.execute(query.limit(left))
+                RankedScan(name, classes, mean, error, client, expires, stamp)
+                for _, name, mean, classes, error, stamp, client, expires in connection.execute(query.limit(left))
             ]
     return listed

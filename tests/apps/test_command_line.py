@@ -203,7 +203,8 @@ def test_a_foreseen_failure_is_one_line_with_status_1(
     assert capsys.readouterr().err == line
 
 
-def test_stopping_a_training_says_that_it_can_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopping_a_training_says_that_it_can_go_on(tmp_path: Path, stop: signal.Signals, status: int) -> None:
     studies = make_tiny_studies(tmp_path)
     studies.task.write_text(studies.task.read_text().replace("iterations: 24", "iterations: 100000"))
     process = subprocess.Popen(
@@ -218,11 +219,11 @@ def test_stopping_a_training_says_that_it_can_go_on(tmp_path: Path) -> None:
         for line in process.stderr:
             if line.startswith("training: "):
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         _, said = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130, said
+    assert process.returncode == status, said
     assert said.strip().splitlines()[-1] == (
         "calibrated-ensemble: stopped; what is finished is kept, run the same command again to go on"
     )

@@ -30,6 +30,11 @@ def test_a_key_of_monai_label_itself_is_let_through() -> None:
         ({"lease_minutes": "0"}, ("--conf lease_minutes", "'0'", "greater than 0")),
         ({"lease_minutes": "inf"}, ("--conf lease_minutes", "finite")),
         ({"preset": "huge"}, ("--conf preset", "'huge'", "paper")),
+        ({"allowed_hosts": "a, http://b"}, ("--conf allowed_hosts", "'http://b'", "without port")),
+        ({"allowed_hosts": "a:8000"}, ("--conf allowed_hosts", "'a:8000'", "commas")),
+        ({"allowed_origins": "*"}, ("--conf allowed_origins", "'*'", "https://")),
+        ({"allowed_origins": "https://a/viewer"}, ("--conf allowed_origins", "'https://a/viewer'", "no origin")),
+        ({"allowed_hosts": "*"}, ("--conf allowed_hosts", "'*'", "names")),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line(conf: dict[str, str], parts: tuple[str, ...]) -> None:
@@ -37,6 +42,15 @@ def test_a_wrong_setting_is_refused_in_one_line(conf: dict[str, str], parts: tup
         read_app_settings(conf)
     assert all(part in str(caught.value) for part in parts)
     assert "\n" not in str(caught.value)
+
+
+def test_names_of_the_server_are_parted_by_commas() -> None:
+    assert read_app_settings({"allowed_hosts": " a.example, ,*.b.example"}).known_hosts == ["a.example", "*.b.example"]
+    assert read_app_settings({"allowed_origins": "http://a:3000/, https://b"}).known_origins == [
+        "http://a:3000/",
+        "https://b",
+    ]
+    assert read_app_settings({}).known_hosts == read_app_settings({}).known_origins == []
 
 
 def test_a_wrong_variable_is_named_as_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import errno
 import multiprocessing
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, func, select
 
+from lib.datasets.scans import stamp_files
 from lib.errors import DamagedGenerationError, DatabaseError, StorageError, UnreachableError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
@@ -16,7 +18,7 @@ from lib.models.prediction import Prediction
 from lib.quality.estimated_dsc import estimated_dsc
 from scoring.database.engine import open_database, reading
 from scoring.database.scan_list import mark_labelled, synchronise_scans
-from scoring.database.score_records import record_score
+from scoring.database.score_records import Scored, record_score
 from scoring.database.tables import scores
 from scoring.score_scans import score_scans
 from scoring.worklist.ranking import ranking
@@ -30,6 +32,10 @@ class Scan:
     name: str
     image: Path | Callable[[], Path]
     region: Path | None = None
+
+    @property
+    def stamp(self) -> str:
+        return stamp_files(self.image if isinstance(self.image, Path) else None, self.region)
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ def test_what_is_labelled_or_scored_elsewhere_meanwhile_is_left_out(engine: Engi
     def meanwhile(stage: str, done: int, total: int, /, **figures: float) -> None:
         if done == 1:
             mark_labelled(engine, "scan_4")
-            record_score(engine, "scan_6", "g", {"lesion": 0.123}, seconds=1.0)
+            record_score(engine, "scan_6", "g", {"lesion": 0.123}, seconds=1.0, scored=Scored(scans[6].stamp))
 
     predictor = GreyValues()
     report = score_scans(engine, predictor, scans, progress=meanwhile)
@@ -176,16 +182,17 @@ def test_a_heatmap_that_is_not_finite_is_a_failure_not_a_score(engine: Engine, s
     assert ranking(engine, "g")[0].mean_estimated_dsc is None
 
 
-def test_a_failure_stands_for_a_while_and_a_repaired_file_is_then_scored(
+def test_a_failure_stands_for_a_while_and_a_repaired_file_is_scored_at_once(
     engine: Engine, scans: list[Scan], tmp_path: Path
 ) -> None:
     path = tmp_path / "scan_0.nii.gz"
     whole = path.read_bytes()
     path.write_bytes(whole[:80])
     assert len(score_scans(engine, GreyValues(), scans[:2]).failed) == 1
-    path.write_bytes(whole)
     assert score_scans(engine, GreyValues(), scans[:2]).skipped == 2
-    report = score_scans(engine, GreyValues(), scans[:2], retry_seconds=0)
+    assert len(score_scans(engine, GreyValues(), scans[:2], retry_seconds=0).failed) == 1
+    path.write_bytes(whole)
+    report = score_scans(engine, GreyValues(), scans[:2])
     assert (report.scored, report.skipped) == (1, 1)
     assert {line.scan: line.error for line in ranking(engine, "g")} == {"scan_0": None, "scan_1": None}
 
@@ -303,3 +310,78 @@ def test_a_shortage_of_memory_is_not_blamed_on_the_scan(engine: Engine, scans: l
     report = score_scans(engine, Short(), scans)
     assert (report.scored, [name for name, _ in report.failed]) == (COUNT - 3, ["scan_0", "scan_1", "scan_2"])
     assert score_scans(engine, GreyValues(), scans).scored == 3
+
+
+def test_a_scan_that_was_replaced_under_its_name_is_scored_again(engine: Engine, scans: list[Scan]) -> None:
+    score_scans(engine, GreyValues(), scans[:3])
+    path = scans[1].image
+    assert isinstance(path, Path)
+    before = path.stat()
+    other = path.with_name("other.nii.gz")
+    write_volume(other, Volume(grey_scan(7), AFFINE))
+    other.write_bytes(other.read_bytes().ljust(before.st_size, b"\0")[: before.st_size])
+    other.replace(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as rsync and cp -p leave it
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    write_volume(path.with_name("scan_2.nii.gz"), Volume(grey_scan(6), AFFINE))
+    predictor = GreyValues()
+    report = score_scans(engine, predictor, scans[:3])
+    assert (report.scored + len(report.failed), report.skipped) == (2, 1)
+    found = {line.scan: line.mean_estimated_dsc for line in ranking(engine, "g")}
+    assert found["scan_0"] == pytest.approx(expected(0), rel=1e-5)
+    assert found["scan_2"] == pytest.approx(expected(6), rel=1e-5)
+    assert found["scan_1"] != pytest.approx(expected(1), rel=1e-5)
+
+
+def test_a_region_mask_that_comes_later_or_changes_or_goes_has_the_scan_scored_again(
+    engine: Engine, scans: list[Scan], tmp_path: Path
+) -> None:
+    region = tmp_path / "region.nii.gz"
+
+    def write_mask(first: int) -> Scan:
+        mask = np.zeros((5, 4, 3), np.uint8)
+        mask[first:] = 1
+        write_volume(region, Volume(mask, AFFINE))
+        return replace(scans[0], region=region)
+
+    estimates = []
+    for first in (None, 2, 3, None):
+        scan = scans[0] if first is None else write_mask(first)
+        assert score_scans(engine, GreyValues(), [scan]).scored == 1
+        estimates.append(ranking(engine, "g")[0].mean_estimated_dsc)
+    assert estimates[0] == estimates[3] == pytest.approx(expected(0), rel=1e-5)
+    assert len(set(estimates)) == 3
+
+
+def test_files_that_are_only_written_again_keep_their_score(engine: Engine, scans: list[Scan]) -> None:
+    score_scans(engine, GreyValues(), scans)
+    for scan in scans:
+        assert isinstance(scan.image, Path)
+        scan.image.write_bytes(scan.image.read_bytes())
+    predictor = GreyValues()
+    assert score_scans(engine, predictor, scans).skipped == COUNT
+    assert predictor.predicted == []
+
+
+def test_a_file_that_changes_while_it_is_scored_is_scored_again_the_next_time(
+    engine: Engine, scans: list[Scan], tmp_path: Path
+) -> None:
+    class Slow(GreyValues):
+        def predict(self, scan: Volume, region: Volume | None = None) -> Prediction:
+            write_volume(tmp_path / "scan_0.nii.gz", Volume(grey_scan(5), AFFINE))
+            return super().predict(scan, region)
+
+    score_scans(engine, Slow(), scans[:1])
+    assert score_scans(engine, GreyValues(), scans[:1]).scored == 1
+    assert ranking(engine, "g")[0].mean_estimated_dsc == pytest.approx(expected(5), rel=1e-5)
+
+
+def test_a_scan_with_an_empty_region_mask_has_no_score_but_the_reason(
+    engine: Engine, scans: list[Scan], tmp_path: Path
+) -> None:
+    write_volume(tmp_path / "region.nii.gz", Volume(np.zeros((5, 4, 3), np.uint8), AFFINE))
+    report = score_scans(engine, GreyValues(), [replace(scans[0], region=tmp_path / "region.nii.gz")])
+    (line,) = ranking(engine, "g")
+    assert line.mean_estimated_dsc is None
+    assert dict(report.failed)["scan_0"] == line.error
+    assert "region.nii.gz: the region mask marks no voxel; draw the region, or remove the mask" in str(line.error)

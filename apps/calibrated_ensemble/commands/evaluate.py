@@ -7,6 +7,7 @@ from typing import Any
 from apps.calibrated_ensemble.commands.context import CommandContext
 from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.reports.evaluation_folder import write_results
+from apps.calibrated_ensemble.terminal.exit_status import DONE, WRONG_INPUT
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
 from lib.datasets.scans import LabelledScan
@@ -28,11 +29,16 @@ def run_evaluate(
     corrupt: bool,
     include_trained: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Compare everything that the workspace holds, and write metrics, figures and report.
 
+    A scan or label that cannot be used is reported and does not stop the others.
+
+    Returns:
+        Exit status: 0, or 2 when a scan could not be used.
+
     Raises:
-        InputError: nothing to evaluate, or a scan or label that cannot be used.
+        InputError: nothing to evaluate.
         NotTrainedError: there is no model.
         StorageError: the output cannot be written.
         DamagedGenerationError: a generation's files are not as published.
@@ -63,11 +69,15 @@ def run_evaluate(
             device=context.settings.device,
             progress=progress,
         )
+    failed = evaluation.metrics["failed"]
+    for reason in failed.values():
+        messages.print(f"calibrated-ensemble: {reason}", highlight=False, soft_wrap=True, markup=False)
     write_results(output, evaluation)
     if as_json:
         print_json(evaluation.metrics)
     else:
         _show(evaluation.metrics, output)
+    return WRONG_INPUT if failed else DONE
 
 
 def _labelled_studies(context: CommandContext, task: Task) -> Sequence[LabelledScan]:

@@ -1,6 +1,7 @@
 """`predict`: labels, heatmap and estimated DSC of scans."""
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -12,14 +13,16 @@ from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.terminal.output import messages, percent, print_json, print_table, show_warnings
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
 from lib.datasets.image_names import find_image
+from lib.datasets.scan_failures import scan_failure
 from lib.dicom.parametric_map import parametric_map
-from lib.dicom.series import files_of, read_headers, read_series
+from lib.dicom.series import files_of, read_headers, read_series, series_grid
+from lib.dicom.source_images import source_images
 from lib.errors import InputError
 from lib.images.files import read_scan, scan_name, write_volume
-from lib.images.region import read_region
-from lib.images.volume import Volume
+from lib.images.region import EMPTY, read_region
 from lib.models.ensemble import Ensemble
 from lib.storage.atomic import atomic_path, write_text
+from lib.storage.file_names import UNUSABLE_NAME, is_text, shown
 from lib.task.labels import label_values
 
 
@@ -61,9 +64,9 @@ def run_predict(
         for number, image in enumerate(images, 1):
             try:
                 results.append(predict_file(ensemble, image, output, region=_region_of(image, region), dicom=dicom))
-            except InputError as error:
-                failed[str(image)] = str(error)
-                messages.print(f"calibrated-ensemble: {error}", highlight=False, soft_wrap=True, markup=False)
+            except Exception as error:  # whatever one scan raises must not stop the rest
+                failed[shown(image)] = reason = scan_failure(error, shown(image))
+                messages.print(f"calibrated-ensemble: {reason}", highlight=False, soft_wrap=True)
             progress("predicting", number, len(images), failed=len(failed))
     if as_json:
         print_json({"generation": generation.id, "scans": results, "failed": failed})
@@ -97,41 +100,52 @@ def predict_file(
         dicom: write `<name>_heatmap_<class>.dcm` as well, DICOM Parametric Maps of the series.
 
     Returns:
-        What the JSON file holds: estimated DSC (0..1), volume and expected volume (mm3) of each
-        class, generation, and the seconds from the scan's file to the prediction.
+        What the JSON file holds: estimated DSC (0..1, None where the mask is empty), volume and expected
+        volume (mm3) of each class, generation, and the seconds from the scan's file to the prediction.
 
     Raises:
         InputError: the scan or its mask cannot be used.
         StorageError: the folder cannot be written to.
     """
+    if not is_text(image.name):
+        raise InputError(f"{shown(image)}: {UNUSABLE_NAME}")
     start = time.monotonic()
     scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)
+    headers = read_headers(files_of(image)) if dicom else []
+    if headers:
+        source_images(headers, series_grid(headers))  # refuses what no object can be made of, before any is written
     prediction = ensemble.predict(scan, read_region(region, scan) if region else None)
     seconds = time.monotonic() - start
+    if prediction.is_nowhere:
+        messages.print(f"{region}: {EMPTY}. Nothing is predicted or estimated.", highlight=False, soft_wrap=True)
     task = ensemble.generation.task
     result = {
         "scan": scan_name(image),
-        "image": str(image),
+        "image": shown(image),
         "generation": prediction.generation,
         "task": task.name,
         "labels": dict(task.labels),
-        "estimated_dsc": dict(prediction.estimated_dsc),
+        "estimated_dsc": {name: prediction.estimated_dsc.get(name) for name in prediction.classes},
         "mean_estimated_dsc": prediction.mean_estimated_dsc,
         "volume_mm3": dict(prediction.volume_mm3),
         "expected_volume_mm3": dict(prediction.expected_volume_mm3),
         "seconds": round(seconds, 3),
     }
     name = scan_name(image)
-    write_volume(output / f"{name}_prediction.nii.gz", Volume(label_values(prediction.segmentation, task), scan.affine))
-    write_volume(output / f"{name}_heatmap.nii.gz", Volume(prediction.heatmap, scan.affine))
-    if dicom:
-        headers = read_headers(files_of(image))
+    write_volume(output / f"{name}_prediction.nii.gz", prediction.on_scan(label_values(prediction.segmentation, task)))
+    write_volume(output / f"{name}_heatmap.nii.gz", prediction.on_scan(prediction.heatmap))
+    if headers:
         for class_name, channel in zip(task.classes, prediction.heatmap, strict=True):
             heatmap = parametric_map(channel, headers, class_name=class_name, generation=prediction.generation)
-            with atomic_path(output / f"{name}_heatmap_{class_name}.dcm") as temporary:
+            with atomic_path(output / f"{name}_heatmap_{_in_a_file_name(class_name)}.dcm") as temporary:
                 heatmap.save_as(temporary)
     write_text(output / f"{name}.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
     return result
+
+
+def _in_a_file_name(class_name: str) -> str:
+    """The name of a class without what would make it a path, which no other class has."""
+    return re.sub(r"[/\\%]", lambda found: f"%{ord(found[0]):02X}", class_name)
 
 
 def _region_of(image: Path, region: Path | None) -> Path | None:

@@ -42,6 +42,7 @@ def run_prepare(
                 "labelled": list(prepared.labels),
                 "kept": list(prepared.kept),
                 "regions": prepared.regions,
+                "without_scan": [str(path) for path in prepared.without_scan],
             }
         )
         return
@@ -52,6 +53,13 @@ def run_prepare(
         highlight=False,
         soft_wrap=True,
     )
+    if prepared.without_scan:
+        messages.print(
+            f"{len(prepared.without_scan)} labels or region masks match no scan and are not used: "
+            f"{', '.join(map(str, prepared.without_scan))}",
+            highlight=False,
+            soft_wrap=True,
+        )
     if prepared.kept:
         messages.print(
             f"{len(prepared.kept)} labels differ from the source and were kept: {', '.join(prepared.kept)}",

@@ -1,5 +1,6 @@
 """`serve`: the MONAI Label server with this app and settings that are safe."""
 
+import ipaddress
 import os
 import socket
 import sys
@@ -11,6 +12,7 @@ from apps.calibrated_ensemble.commands.options import CommandOptions
 from apps.calibrated_ensemble.settings import is_url
 from apps.calibrated_ensemble.terminal.output import messages, print_json
 from lib.errors import InputError
+from lib.storage.disk import check_writable
 
 APP_FOLDER = Path(__file__).resolve().parents[1]
 
@@ -20,11 +22,14 @@ def run_serve(options: CommandOptions, *, host: str, port: int, as_json: bool) -
 
     Raises:
         InputError: a wrong task, studies that are not there, or a port that is taken.
+        StorageError: the folder of the studies or the workspace cannot be written to.
     """
     context = CommandContext.of_options(options)
     task = context.task_settings()
     if not context.is_on_pacs and not Path(context.studies or "").is_dir():
         raise InputError(f"{context.studies}: no such folder; give a studies folder, or the URL of a DICOMweb server")
+    if not context.is_on_pacs:
+        check_writable(Path(context.studies or ""))  # labels are kept there, and the server's list of scans
     require_free_port(host, port)
     workspace = context.new_workspace()
     url = server_url(host, port)
@@ -82,11 +87,21 @@ def server_command(context: CommandContext, *, host: str, port: int) -> list[str
         settings["workspace"] = str(context.settings.workspace.expanduser().absolute())
     if Path(context.settings.task).is_file():
         settings["task"] = str(Path(context.settings.task).absolute())
+    if not _is_address(host):
+        settings["allowed_hosts"] = ",".join(filter(None, [context.settings.allowed_hosts, host]))
     # A URL may hold a password, which a command line shows to everybody; the environment has it already.
     settings.pop("database_url", None)
     conf = [part for key, value in settings.items() for part in ("--conf", key, str(value))]
     module = [sys.executable, "-m", "monailabel.main", "start_server"]
     return [*module, "--app", str(APP_FOLDER), "--studies", studies, "--host", host, "--port", str(port), *conf]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def serve_environment(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:

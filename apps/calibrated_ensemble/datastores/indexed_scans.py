@@ -5,6 +5,7 @@ from pathlib import Path
 from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
 from lib.datasets.label_tags import FINAL
 from lib.datasets.scan_source import ScanNames
+from lib.datasets.scans import stamp_files
 from lib.datasets.studies_folder import FolderScans
 from lib.task.task import Task
 
@@ -28,9 +29,16 @@ class IndexedScans(FolderScans):
 
     def names(self) -> ScanNames:
         """See `ScanSource.names`."""
+        self._datastore.catch_up()
         return ScanNames(frozenset(self._datastore.list_images()), frozenset(self._datastore.get_labeled_images()))
 
+    def stamp(self, name: str) -> str:
+        """See `ScanSource.stamp`."""
+        region = self._datastore.get_label_uri(name, self._task.region) if self._task.region else ""
+        return stamp_files(Path(self._datastore.get_image_uri(name)), Path(region) if region else None)
+
     def is_unlabelled(self, name: str) -> bool:
-        """See `ScanSource.is_unlabelled`."""
+        """See `ScanSource.is_unlabelled`; labels that another server stored count."""
+        self._datastore.catch_up()
         uri = self._datastore.get_image_uri(name)
         return bool(uri) and Path(uri).exists() and not self._datastore.get_label_by_image_id(name, FINAL)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from monailabel.config import settings as server_settings
-from monailabel.interfaces.datastore import Datastore
 
 from apps.calibrated_ensemble.datastores.indexed_scans import IndexedScans
 from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
@@ -26,7 +25,7 @@ class OpenStudies:
         dicomweb_url: root of the DICOMweb services from which a viewer can show the scans; None without any.
     """
 
-    datastore: Datastore
+    datastore: StudiesFolder | PacsStudies
     scans: ScanSource
     submission: LabelSubmission
     dicomweb_url: str | None
@@ -44,7 +43,12 @@ def open_studies(project: Project, *, is_server: bool = False) -> OpenStudies:
         InputError: the filter of the PACS is wrong.
         StorageError: a folder cannot be written to.
     """
-    submission = LabelSubmission(project.task, project.engine, project.refused_labels)
+    submission = LabelSubmission(
+        project.task,
+        project.engine,
+        refused_folder=project.refused_labels,
+        versions_folder=project.label_versions,
+    )
     if is_url(project.studies):
         pacs = PacsStudies(
             project.studies.rstrip("/"),
@@ -59,7 +63,8 @@ def open_studies(project: Project, *, is_server: bool = False) -> OpenStudies:
         return OpenStudies(pacs, scans, submission, pacs.name())
     folder = StudiesFolder(
         project.studies,
-        review=submission.review,
+        submission=submission,
+        region=project.task.region,
         auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD and is_server,
         read_only=server_settings.MONAI_LABEL_DATASTORE_READ_ONLY,
     )

@@ -10,7 +10,7 @@ from monailabel.interfaces.exception import ImageNotFoundException
 from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
 from lib.datasets.label_tags import FINAL
 from lib.datasets.scan_source import PredictedScan, ScanNames
-from lib.datasets.scans import LabelledScan
+from lib.datasets.scans import LabelledScan, stamp_files
 from lib.errors import InputError
 from lib.task.task import Task
 
@@ -23,6 +23,7 @@ class PacsScan:
 
     name: str
     image: Callable[[], Path]
+    stamp: str
     region: Path | None = None
 
 
@@ -47,7 +48,7 @@ class PacsScans:
 
     def names(self) -> ScanNames:
         """See `ScanSource.names`."""
-        return ScanNames(frozenset(self._datastore.list_images()), frozenset(self._datastore.get_labeled_images()))
+        return self._datastore.names()
 
     def labelled(self) -> Sequence[LabelledScan]:
         """See `ScanSource.labelled`; a series that is no volume, or without a readable label, is told and left out."""
@@ -57,7 +58,7 @@ class PacsScans:
     def unlabelled(self) -> Sequence[PacsScan]:
         """See `ScanSource.unlabelled`."""
         names = sorted(self._datastore.get_unlabeled_images())
-        return [PacsScan(name, self._download(name), self.region(name)) for name in names]
+        return [PacsScan(name, self._download(name), self.stamp(name), self.region(name)) for name in names]
 
     def is_unlabelled(self, name: str) -> bool:
         """See `ScanSource.is_unlabelled`."""
@@ -69,6 +70,11 @@ class PacsScans:
         """See `ScanSource.region`."""
         uri = self._datastore.get_label_uri(name, self._task.region) if self._task.region else ""
         return Path(uri) if uri else None
+
+    def stamp(self, name: str) -> str:
+        """See `ScanSource.stamp`; instances of a series never change, but some may come."""
+        series = self._datastore.series(name)
+        return f"{series.instances if series else None} instances {stamp_files(self.region(name))}"
 
     def keep_heatmap(self, name: str, prediction: PredictedScan) -> None:
         """Store the heatmap in the PACS where that was asked for, see `ScanSource.keep_heatmap`."""

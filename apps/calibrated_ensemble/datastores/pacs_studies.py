@@ -11,16 +11,19 @@ import numpy as np
 from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
 
+from apps.calibrated_ensemble.annotator import annotator_of
 from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission, ReviewedLabel
+from apps.calibrated_ensemble.datastores.label_versions import StandingLabel
 from apps.calibrated_ensemble.pacs.catalogue import SegmentationCatalogue
 from apps.calibrated_ensemble.pacs.client import PacsClient, SearchFilter, Series
 from apps.calibrated_ensemble.pacs.labels import PacsLabels
 from apps.calibrated_ensemble.pacs.listing import PacsListing
 from apps.calibrated_ensemble.pacs.local_files import LocalFiles
 from lib.datasets.label_tags import FINAL, check_tag
+from lib.datasets.scan_source import ScanNames
 from lib.dicom.parametric_map import parametric_map
-from lib.errors import InputError, ProductError
-from lib.images.files import SUFFIXES, read_label
+from lib.errors import InputError
+from lib.images.files import read_label
 from lib.task.task import Task
 
 
@@ -89,6 +92,11 @@ class PacsStudies(DICOMWebDatastore):
     def set_description(self, description: str) -> None:
         """Refuse: the PACS describes itself."""
         self._refuse(f"description {description!r}", "the PACS is known by its URL")
+
+    def names(self) -> ScanNames:
+        """Names of all scans and of those with a final label, as of one listing."""
+        number, listing = self._listing.numbered()
+        return ScanNames(frozenset(listing.scans), frozenset(listing.labels), number)
 
     def list_images(self) -> list[str]:
         """Names (SeriesInstanceUID) of all scans."""
@@ -187,8 +195,14 @@ class PacsStudies(DICOMWebDatastore):
         return str(fetched) if fetched else ""
 
     def get_label_info(self, label_id: str, label_tag: str) -> dict[str, Any]:
-        """What is known about a label; empty when there is none."""
-        return self._files.information(label_id, label_tag)
+        """What is known about a label, with the `label_version` of a final one; empty when there is none."""
+        info = self._files.information(label_id, label_tag)
+        return {**info, "label_version": self.label_version(label_id)} if info and label_tag == FINAL else info
+
+    def label_version(self, image_id: str) -> str:
+        """What tells the final label of a scan from others that it had or will have; "" without one."""
+        stored = self._listing.current().labels.get(image_id, ())
+        return stored[0].uid if stored else ""
 
     def update_label_info(self, label_id: str, label_tag: str, info: dict[str, Any]) -> None:
         """Keep a note about a label.
@@ -214,23 +228,23 @@ class PacsStudies(DICOMWebDatastore):
         Raises:
             ImageNotFoundException: there is no such scan.
             InputError: a wrong tag, a refused label, or the PACS does not take it.
+            ConflictError: another label stands that the annotator does not know of.
             UnreachableError: the PACS does not answer.
             StorageError: this machine's copy cannot be written.
-                What was sent is kept on the server, wherever that can be written to.
+                What was sent is kept on the server, whatever is raised, wherever that can be written to.
         """
-        series = self._required(image_id)
-        check_tag(label_tag)
         sent = Path(label_filename)
         label_info = dict(label_info or {})
-        reviewed = self._submission.review(image_id, sent, self._files.scan(series), label_tag, label_info)
-        try:
-            self._store_label(series, label_tag, reviewed, label_info)
-        except ProductError as error:
-            kept = self._submission.keep(image_id, sent, str(error), label_info)
-            raise type(error)(f"{error}. What you sent is kept on the server as {kept.name}.") from error
-        finally:
-            if reviewed.file != sent:
-                reviewed.file.unlink()
+        with self._submission.keeping(image_id, sent, label_info):
+            check_tag(label_tag)
+            series = self._required(image_id)
+            image, region = self._files.scan(series), self._region(image_id)
+            reviewed = self._submission.review(image_id, sent, image, label_tag, label_info, region=region)
+            try:
+                self._store_label(series, label_tag, reviewed, label_info)
+            finally:
+                if reviewed.file != sent:
+                    reviewed.file.unlink()
         return image_id
 
     def store_heatmap(self, scan: str, heatmap: np.ndarray, *, classes: Sequence[str], generation: str) -> None:
@@ -323,11 +337,32 @@ class PacsStudies(DICOMWebDatastore):
     def _refuse(self, what: str, right: str) -> NoReturn:
         raise InputError(f"{what}: cannot be changed here; {right}")
 
-    def _store_label(self, series: Series, tag: str, reviewed: ReviewedLabel, info: Mapping[str, Any]) -> None:
-        if not reviewed.file.name.lower().endswith(SUFFIXES):
-            raise InputError(f"{reviewed.file}: is no {', '.join(SUFFIXES)} file; save the label as one of these")
-        information = {**info, "ts": int(time.time()), "review": reviewed.information}
-        if tag == FINAL:
-            self._labels.store(series, read_label(reviewed.file, values=self._task.labels.values()), information)
-        else:
+    def _region(self, scan: str) -> Path | None:
+        tag = self._task.region
+        return self._files.label(scan, tag) if tag is not None and self._files.has_label(scan, tag) else None
+
+    def _store_label(self, series: Series, tag: str, reviewed: ReviewedLabel, sent: Mapping[str, Any]) -> None:
+        review = dict(reviewed.information)
+        information = {**sent, "ts": int(time.time()), "review": review}
+        if tag != FINAL:
             self._files.write_label(series.uid, tag, read_label(reviewed.file, values=range(256)), information)
+            return
+        label = read_label(reviewed.file, values=self._task.labels)
+        with self._files.locked(series.uid):
+            told = self._submission.versions.make_room(series.uid, self._standing(series), reviewed.file, sent)
+            review["warnings"] = [*review.get("warnings", []), *told]
+            self._labels.store(series, label, information)
+
+    def _standing(self, series: Series) -> StandingLabel | None:
+        file = self._labels.fetch(series)
+        if file is None:
+            return None
+        known = self._files.information(series.uid, FINAL)
+        taken = known.get("ts")
+        return StandingLabel(
+            version=self.label_version(series.uid),
+            file=file,
+            stays=True,
+            submitted_by=annotator_of(known),
+            submitted_at=float(taken) if isinstance(taken, int | float) else None,
+        )

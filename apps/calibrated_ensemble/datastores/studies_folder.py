@@ -1,77 +1,64 @@
 """A folder of studies as MONAI Label's datastore, made safe for crashes, links and many scans."""
 
 import copy
-import json
-import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
-from monailabel.interfaces.exception import ImageNotFoundException
+from monailabel.datastore.local import DataModel, ImageLabelModel
+from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
 from watchdog.events import EVENT_TYPE_DELETED, EVENT_TYPE_MOVED, FileSystemEvent
 
-from apps.calibrated_ensemble.datastores.label_submission import ReviewedLabel
-from lib.datasets.image_names import name_images
+from apps.calibrated_ensemble.annotator import annotator_of
+from apps.calibrated_ensemble.datastores.indexed_folder import INDEX, IndexedFolder, described
+from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission, ReviewedLabel
+from apps.calibrated_ensemble.datastores.label_versions import StandingLabel
+from lib.datasets.image_names import find_image, image_paths
 from lib.datasets.label_tags import FINAL, check_tag
-from lib.images.files import SUFFIXES, scan_name
-from lib.storage.atomic import atomic_path, write_text
-
-logger = logging.getLogger(__name__)
-
-INDEX = "datastore_v2.json"
-
-Review = Callable[[str, Path, Path, str, Mapping[str, Any]], ReviewedLabel]
-"""Called with scan name, label file, scan file, tag and information before a label is stored; raises to refuse it."""
+from lib.datasets.scan_names import check_scan_name, is_same_name
+from lib.errors import InputError
+from lib.images.files import SUFFIXES, image_suffix, scan_name
+from lib.storage.atomic import atomic_path
+from lib.storage.digest import digest_file
+from lib.storage.file_names import existing
 
 
-class StudiesFolder(LocalDatastore):
+class StudiesFolder(IndexedFolder):
     """MONAI Label's folder datastore with what a long labelling project needs.
 
     - A label is reviewed before it replaces the one that stands there, and replaces it in one
-      atomic step; a link to another folder's file is replaced, never followed.
-    - The index (`datastore_v2.json`) is written whole or not at all and takes up what another
-      process wrote; a damaged one is put aside and made again from the files.
-    - Listing is linear in the number of scans; hidden files are no scans.
+      atomic step; a link to another folder's file is replaced, never followed. What is not stored,
+      and what is replaced, is kept.
+    - The index stays whole, see `IndexedFolder`.
 
     Args:
         folder: scans in its root, labels in `labels/<tag>`.
-        review: see `Review`; what it returns is kept as `review` in the label's information.
+        submission: reviews labels and keeps those that are not stored; what a review finds is kept as `review` in
+            the label's information.
+        region: tag of the region masks, if the task has any.
         auto_reload: watch the folder for files that come and go.
         read_only: do not look for new files at the start.
     """
 
-    def __init__(self, folder: str, *, review: Review, auto_reload: bool, read_only: bool = False):
-        self._review = review
-        self._revision = 0
-        self._config_ts: float = 0
+    def __init__(
+        self,
+        folder: str,
+        *,
+        submission: LabelSubmission,
+        auto_reload: bool,
+        region: str | None = None,
+        read_only: bool = False,
+    ):
+        self._submission = submission
+        self._region = region
         self._status: tuple[int, dict[str, Any]] | None = None
-        self._told: set[Path] = set()
-        _put_aside_if_damaged(Path(folder) / INDEX)
-        super().__init__(
-            str(folder),
-            extensions=tuple(f"*{suffix}" for suffix in SUFFIXES),
-            auto_reload=auto_reload,
-            read_only=read_only,
-        )
+        super().__init__(folder, auto_reload=auto_reload, read_only=read_only)
         if auto_reload:
             # Files that are moved into place (as everything of ours is) come without a "created" event.
             self._handler.on_moved = self._on_any_event
-
-    @property
-    def folder(self) -> Path:
-        """Where the scans are."""
-        return Path(self._datastore.image_path())
-
-    @property
-    def revision(self) -> int:
-        """Grows whenever the list of scans or labels may have changed."""
-        return self._revision
 
     def get_image_uri(self, image_id: str) -> str:
         """Path of a scan, "" when unknown; links are not followed, so that removing removes the link."""
@@ -91,12 +78,76 @@ class StudiesFolder(LocalDatastore):
         """Names of the scans without a final label, whatever tag is asked for, as in MONAI Label."""
         return [name for name, entry in self._entries() if FINAL not in entry.labels]
 
+    def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
+        """Files of the labelled scans and of their labels, below the studies folder where no full path is asked for."""
+        pairs = [
+            {"image": self.get_image_uri(name), "label": self.get_label_uri(name, FINAL)}
+            for name in self.get_labeled_images()
+        ]
+        if full_path:
+            return pairs
+        root = os.path.abspath(self.folder)  # noqa: PTH100
+        return [{key: str(Path(path).relative_to(root)) for key, path in pair.items()} for pair in pairs]
+
     def status(self) -> dict[str, Any]:
         """Numbers of scans and labels, which every request asks for; counted again after a change only."""
-        revision = self._revision
+        revision = self.revision
         if self._status is None or self._status[0] != revision:
             self._status = revision, super().status()
         return copy.deepcopy(self._status[1])
+
+    def get_label_info(self, label_id: str, label_tag: str) -> dict[str, Any]:
+        """What is known about a label, with the `label_version` of a final one; empty when there is none."""
+        info = super().get_label_info(label_id, label_tag)
+        return {**info, "label_version": self.label_version(label_id)} if info and label_tag == FINAL else info
+
+    def label_version(self, image_id: str) -> str:
+        """What tells the final label of a scan from others that it had or will have; "" without one."""
+        path = self.get_label_uri(image_id, FINAL)
+        try:
+            return digest_file(Path(path)) if path else ""
+        except FileNotFoundError:  # it was removed, and the index does not know yet
+            return ""
+
+    def get_image_info(self, image_id: str) -> dict[str, Any]:
+        """What is known about a scan, without its place on this machine; clients download it by its name."""
+        return {key: value for key, value in super().get_image_info(image_id).items() if key != "path"}
+
+    def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
+        """Add a scan, or replace one where `replace` in its information is true; its labels stay.
+
+        Args:
+            image_id: name of the scan, no path.
+            image_filename: file that reads as a scan.
+            image_info: what to keep about it.
+
+        Returns:
+            The scan's name; of one that is replaced, as it is spelled in the folder.
+
+        Raises:
+            InputError: no name, no suffix of a scan, or such a scan is there already.
+            StorageError: the folder cannot be written to.
+        """
+        check_scan_name(image_id)
+        suffix = image_suffix(Path(image_filename)).lower()
+        if suffix not in SUFFIXES:
+            raise InputError(f"{image_filename}: is no {', '.join(SUFFIXES)} file; save the scan as one of these")
+        info = dict(image_info or {})
+        may_replace = info.pop("replace", False)
+        with self._changing_index():
+            standing = [path for path in image_paths(self.folder) if is_same_name(scan_name(path), image_id)]
+            if standing and not may_replace:
+                raise InputError(f"{image_id}: such a scan is there; ask for replace=true, or give another name")
+            name = scan_name(standing[0]) if standing else image_id
+            target = self._image_file(name, suffix)
+            with atomic_path(target) as temporary:
+                shutil.copyfile(image_filename, temporary)
+            for other in set(standing) - {target}:
+                other.unlink()
+            before = self._datastore.objects.get(name)
+            image = DataModel(info={**info, **described(name, suffix).info}, ext=suffix)
+            self._datastore.objects[name] = ImageLabelModel(image=image, labels=before.labels if before else {})
+        return name
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Review a label and store it.
@@ -104,21 +155,26 @@ class StudiesFolder(LocalDatastore):
         Raises:
             ImageNotFoundException: there is no such scan.
             InputError: a wrong tag or file format, or a refused label.
+            ConflictError: another label stands that the annotator does not know of.
             StorageError: the folder cannot be written to.
-                The label that stood there is unchanged then.
+                The label that stood there is unchanged then, and what was sent is kept, whatever is raised.
         """
-        entry = self._datastore.objects.get(image_id)
-        if entry is None:
-            raise ImageNotFoundException(f"{image_id}: no such scan in the studies folder; submit the label of a scan")
-        check_tag(label_tag)
         sent = Path(label_filename)
         label_info = dict(label_info or {})
-        reviewed = self._review(image_id, sent, Path(self.get_image_uri(image_id)), label_tag, label_info)
-        try:
-            self._store_label(image_id, entry, label_tag, reviewed, label_info)
-        finally:
-            if reviewed.file != sent:
-                reviewed.file.unlink()
+        with self._submission.keeping(image_id, sent, label_info):
+            check_tag(label_tag)
+            if image_id not in self._datastore.objects:
+                raise ImageNotFoundException(
+                    f"{image_id}: no such scan in the studies folder; submit the label of a scan"
+                )
+            mask = self.get_label_uri(image_id, self._region) if self._region else ""
+            image, region = Path(self.get_image_uri(image_id)), Path(mask) if mask else None
+            reviewed = self._submission.review(image_id, sent, image, label_tag, label_info, region=region)
+            try:
+                self._store_label(image_id, label_tag, reviewed, label_info)
+            finally:
+                if reviewed.file != sent:
+                    reviewed.file.unlink()
         return image_id
 
     def remove_image(self, image_id: str) -> None:
@@ -141,29 +197,59 @@ class StudiesFolder(LocalDatastore):
         Raises:
             ImageNotFoundException: there is no such scan.
         """
-        entry = self._datastore.objects.get(image_id)
-        if entry is None:
-            raise ImageNotFoundException(f"{image_id}: no such scan in the studies folder")
-        entry.image.info.update(info)
-        if set(info) != {"strategy"}:
-            self._update_datastore_file()
+        if set(info) == {"strategy"} and image_id in self._datastore.objects:
+            self._datastore.objects[image_id].image.info.update(info)
+            return
+        with self._changing_index():
+            entry = self._datastore.objects.get(image_id)
+            if entry is None:
+                raise ImageNotFoundException(f"{image_id}: no such scan in the studies folder")
+            entry.image.info.update(info)
 
-    def _store_label(
-        self, name: str, entry: ImageLabelModel, tag: str, reviewed: ReviewedLabel, info: dict[str, Any]
-    ) -> None:
-        suffix = _suffix(reviewed.file).lower()
+    def update_label_info(self, label_id: str, label_tag: str, info: dict[str, Any]) -> None:
+        """Keep information about a label.
+
+        Raises:
+            LabelNotFoundException: there is no such label.
+        """
+        with self._changing_index():
+            label = self._datastore.label(label_id, label_tag)
+            if label is None:
+                raise LabelNotFoundException(f"{label_id}: has no label {label_tag}")
+            label.info.update(info)
+
+    def _store_label(self, name: str, tag: str, reviewed: ReviewedLabel, sent: dict[str, Any]) -> None:
+        suffix = image_suffix(reviewed.file).lower()
         target = self._label_file(name, tag, suffix)
-        info |= {"ts": int(time.time()), "name": target.name, "review": reviewed.information}
-        with FileLock(self._lock_file):
+        with self._changing_index():
+            entry = self._datastore.objects.get(name) or ImageLabelModel(image=described(name, ""))
+            review = dict(reviewed.information)
+            if tag == FINAL:
+                told = self._submission.versions.make_room(name, self._standing(name, entry), reviewed.file, sent)
+                review["warnings"] = [*review.get("warnings", []), *told]
+            info = {**sent, "ts": int(time.time()), "name": target.name, "review": review}
             with atomic_path(target) as temporary:
                 shutil.copyfile(reviewed.file, temporary)
-            # The folder's watcher may have made new entries since.
-            entry = self._datastore.objects.setdefault(name, entry)
             standing = {entry.labels[tag].ext} if tag in entry.labels else set()
-            for other in {*SUFFIXES, *standing} - {suffix}:
-                self._label_file(name, tag, other).unlink(missing_ok=True)
+            for other in {*SUFFIXES, *standing}:
+                file = self._label_file(name, tag, other)
+                if file != target:
+                    file.unlink(missing_ok=True)
             entry.labels[tag] = DataModel(info=info, ext=suffix)
-            self._update_datastore_file(lock=False)
+
+    def _standing(self, name: str, entry: ImageLabelModel) -> StandingLabel | None:
+        # In the folder, since the index may not know yet what another program has put there.
+        path = find_image(self._label_file(name, FINAL, "").parent, name)
+        if path is None:
+            return None
+        info = entry.labels[FINAL].info if FINAL in entry.labels else {}
+        taken = info.get("ts")
+        return StandingLabel(
+            version=digest_file(path),
+            file=path,
+            submitted_by=annotator_of(info),
+            submitted_at=float(taken) if isinstance(taken, int | float) else None,
+        )
 
     def _on_any_event(self, event: FileSystemEvent) -> None:
         """Look at the folder again, unless the event is about what is known already, such as a label just stored."""
@@ -181,8 +267,8 @@ class StudiesFolder(LocalDatastore):
         self.refresh()
 
     def _is_known(self, path: Path) -> bool:
-        suffix = _suffix(path)
-        entry = self._datastore.objects.get(path.name.removesuffix(suffix))
+        suffix = image_suffix(path)
+        entry = self._datastore.objects.get(scan_name(path))
         if entry is None or not suffix:
             return False
         folder = Path(os.path.abspath(self._datastore.image_path()))  # noqa: PTH100
@@ -196,95 +282,9 @@ class StudiesFolder(LocalDatastore):
         return list(self._datastore.objects.items())
 
     def _image_file(self, name: str, suffix: str) -> Path:
-        return Path(os.path.abspath(os.path.join(self._datastore.image_path(), name + suffix)))  # noqa: PTH100, PTH118
+        path = os.path.join(self._datastore.image_path(), name + suffix)  # noqa: PTH118
+        return existing(Path(os.path.abspath(path)))  # noqa: PTH100
 
     def _label_file(self, name: str, tag: str, suffix: str) -> Path:
-        return Path(os.path.abspath(os.path.join(self._datastore.label_path(tag), name + suffix)))  # noqa: PTH100, PTH118
-
-    def _reconcile_datastore(self) -> None:
-        """Make the entries those of the files."""
-        self._init_from_datastore_file()
-        labels = Path(self._datastore.label_path(None))
-        by_tag = {
-            folder.name: self._files(folder)
-            for folder in sorted(labels.iterdir())
-            if folder.is_dir() and not folder.name.startswith(".")
-        }
-        old = self._datastore.objects
-        new = {}
-        for name, suffix in self._files(self.folder).items():
-            before = old.get(name)
-            image = before.image if before and before.image.ext == suffix else _described(name, suffix)
-            known = before.labels if before else {}
-            found = {tag: files[name] for tag, files in by_tag.items() if name in files}
-            new[name] = ImageLabelModel(
-                image=image,
-                labels={
-                    tag: known[tag] if tag in known and known[tag].ext == ext else _described(name, ext)
-                    for tag, ext in found.items()
-                },
-            )
-        if new != old:
-            logger.info("The studies folder holds %d scans, %d before", len(new), len(old))
-            self._datastore.objects = new
-            self._update_datastore_file()
-
-    def _files(self, folder: Path) -> dict[str, str]:
-        """Images of a folder: name to suffix; what is not used is told in the log, once."""
-        images = name_images(folder)
-        for path, remark in images.ignored.items():
-            if path not in self._told:
-                self._told.add(path)
-                logger.warning("%s: %s", path, remark)
-        return {name: _suffix(path) for name, path in images.files.items()}
-
-    def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
-        before = self._config_ts
-        super()._init_from_datastore_file(throw_exception)
-        if self._config_ts != before:
-            self._revision += 1
-
-    def _update_datastore_file(self, lock: bool = True) -> None:
-        index = Path(self._datastore_config_path)
-        with FileLock(self._lock_file) if lock else nullcontext():
-            if index.exists() and index.stat().st_mtime != self._config_ts:
-                self._take_up(index)
-            content = self._datastore.model_dump(exclude={"base_path"})
-            write_text(index, json.dumps(content, indent=2, default=str))
-            self._config_ts = index.stat().st_mtime
-        self._revision += 1
-
-    def _take_up(self, index: Path) -> None:
-        """Add what another process wrote since this one read the index, as far as the files are there."""
-        try:
-            theirs = LocalDatastoreModel.model_validate_json(index.read_text(encoding="utf-8"))
-        except ValueError:
-            logger.warning("%s: is damaged; it is written again", index)
-            return
-        ours = self._datastore.objects
-        for name, entry in theirs.objects.items():
-            if name not in ours and self._image_file(name, entry.image.ext).exists():
-                ours[name] = ImageLabelModel(image=entry.image)
-            for tag, label in entry.labels.items():
-                if name in ours and tag not in ours[name].labels and self._label_file(name, tag, label.ext).exists():
-                    ours[name].labels[tag] = label
-
-
-def _suffix(path: Path) -> str:
-    """What makes a file an image, as it is written; "" where it is none."""
-    return path.name.removeprefix(scan_name(path))
-
-
-def _described(name: str, suffix: str) -> DataModel:
-    return DataModel(info={"ts": int(time.time()), "name": name + suffix}, ext=suffix)
-
-
-def _put_aside_if_damaged(index: Path) -> None:
-    if not index.exists():
-        return
-    try:
-        LocalDatastoreModel.model_validate_json(index.read_text(encoding="utf-8"))
-    except ValueError:
-        aside = index.with_name(f"{index.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
-        index.replace(aside)
-        logger.warning("%s: was damaged and is now %s; it is made again from the files", index, aside.name)
+        path = os.path.join(self._datastore.label_path(tag), name + suffix)  # noqa: PTH118
+        return existing(Path(os.path.abspath(path)))  # noqa: PTH100

@@ -102,6 +102,7 @@ class RememberingScans:
         self.unlabelled = scans.unlabelled
         self.is_unlabelled = scans.is_unlabelled
         self.region = scans.region
+        self.stamp = scans.stamp
 
     def keep_heatmap(self, name: str, prediction: PredictedScan) -> None:
         """Remember what was predicted for a scan."""
@@ -178,7 +179,7 @@ def compare_prediction(
     label_path, posterior_path = _file_of(demo_data.labels, scan.name), _file_of(demo_data.posteriors, scan.name)
     label = posterior = true_dsc = error = attainable = None
     if label_path:
-        label = class_indices(read_label(label_path, values=task.labels.values(), scan=volume).array, task)
+        label = class_indices(read_label(label_path, values=task.labels, scan=volume).array, task)
         true_dsc = true_dice(prediction.segmentation, label, task)
     if posterior_path:
         posterior = read_scan(posterior_path).array

@@ -83,13 +83,17 @@ class TrainStats:
 
 
 def read_train_stats(path: Path) -> dict[str, Any]:
-    """Read the figures of a trainer, empty before its first run."""
+    """Read the figures of a trainer, empty before its first run; so is a damaged file, which the next run replaces."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(json.loads(path.read_bytes()))
     except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
+        logger.warning("%s: is damaged (%s); the next training writes it again", path, error)
         return {}
 
 
 def _best_metric(path: Path) -> float:
     # Until the new training ends, the accuracy of the model that is served is the one to show.
-    return float(read_train_stats(path).get("best_metric", 0.0))
+    known = read_train_stats(path).get("best_metric")
+    return float(known) if isinstance(known, int | float) else 0.0

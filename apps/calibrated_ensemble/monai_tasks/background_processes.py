@@ -2,31 +2,37 @@
 
 MONAI Label starts them and leaves them behind when the server is killed or told to end, and on
 Ctrl-C it waits for them without end. Both are settled here: a background process watches its
-server, and a server that ends by itself stops its background processes. What they had finished
-is kept.
+server (`watched_process`), and a server that is stopped, by Ctrl-C or SIGTERM, stops its background
+processes. What they had finished is kept.
 """
 
 import asyncio
 import logging
 import os
+import signal
+import subprocess
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, SimpleNamespace
+from typing import Any
 
 from monailabel.interfaces.exception import MONAILabelException
+from monailabel.utils.async_tasks import utils as monai_processes
 from monailabel.utils.async_tasks.task import AsyncTask
 from monailabel.utils.async_tasks.utils import background_executors, processes
 
 from apps.calibrated_ensemble.http_errors import message_of
+from apps.calibrated_ensemble.monai_tasks import watched_process
 from apps.calibrated_ensemble.terminal.exit_status import FAILURE, status_of
+from apps.calibrated_ensemble.terminal.termination import STATUS, TerminatedError, stopping_when_terminated
 from lib.errors import ProductError
 
 SERVER_PROCESS = "CALIBRATED_ENSEMBLE_SERVER_PROCESS"
 """Environment variable that tells a background process which process is its server."""
 
 _METHODS = ("train", "scoring", "batch_infer")
-_WATCH_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -37,22 +43,22 @@ def runs_in_background() -> bool:
 
 
 def mark_as_server() -> asyncio.Task[None]:
-    """Make this process the server: background processes see it as theirs, and it stops them when it ends.
+    """Make this process the server: background processes watch it, and it stops them when it is stopped.
 
     Returns:
-        A task of the server's event loop, to be kept; it stops them when the loop ends.
+        A task of the server's event loop, to be kept; it stops them at SIGTERM, or when the loop ends.
 
     Raises:
         RuntimeError: there is no running event loop, so this is no server.
     """
+    loop = asyncio.get_running_loop()
     os.environ[SERVER_PROCESS] = str(os.getpid())
-    return asyncio.get_running_loop().create_task(_stop_at_the_end())
-
-
-def end_with_server() -> None:
-    """End this background process soon after its server is gone, however the server ended."""
-    server = int(os.environ[SERVER_PROCESS])
-    threading.Thread(target=_exit_without_server, args=(server,), name="watch-server", daemon=True).start()
+    # MONAI Label has no other place where the command of a background process could be changed.
+    monai_processes.subprocess = SimpleNamespace(Popen=_start_watched, STDOUT=subprocess.STDOUT, PIPE=subprocess.PIPE)
+    stopped = asyncio.Event()
+    if threading.current_thread() is threading.main_thread():
+        _also_at_sigterm(lambda: loop.call_soon_threadsafe(stopped.set))
+    return loop.create_task(_stop_at_the_end(stopped))
 
 
 @contextmanager
@@ -63,16 +69,41 @@ def one_line_failure() -> Iterator[None]:
         SystemExit: after an error that a person can act on, with the status that a command would have; others pass.
     """
     try:
-        yield
+        with stopping_when_terminated():
+            yield
+    except TerminatedError as error:
+        logger.error("stopped (SIGTERM); what is finished is kept, start it again to go on")
+        raise SystemExit(STATUS) from error
     except (ProductError, MONAILabelException) as error:
         logger.error("%s", message_of(error))
         raise SystemExit(status_of(error) or FAILURE) from error
 
 
-async def _stop_at_the_end() -> None:
+def _start_watched(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
+    """Start `python -m MODULE ...` as a process that ends with this one."""
+    python, *arguments = command
+    return subprocess.Popen([python, str(Path(watched_process.__file__)), str(os.getpid()), *arguments], **options)
+
+
+def _also_at_sigterm(call: Callable[[], object]) -> None:
+    """Do something before what is done at SIGTERM already, of which the server dies without any exit handler."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        call()
+        if callable(before):
+            before(number, frame)
+        else:
+            signal.signal(number, before or signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    signal.signal(signal.SIGTERM, handle)
+
+
+async def _stop_at_the_end(stopped: asyncio.Event) -> None:
     # Exit handlers run too late: the interpreter first waits for the threads that wait for the processes.
     try:
-        await asyncio.Event().wait()
+        await stopped.wait()
     finally:
         for method in _METHODS:
             executor = background_executors.get(method)
@@ -80,10 +111,3 @@ async def _stop_at_the_end() -> None:
                 executor.shutdown(wait=False, cancel_futures=True)
             while processes(method):
                 AsyncTask.stop(method)
-
-
-def _exit_without_server(server: int) -> None:
-    while os.getppid() == server:
-        time.sleep(_WATCH_SECONDS)
-    logger.error("the server (process %d) is gone; this process ends, and what it finished is kept", server)
-    os._exit(3)

@@ -10,6 +10,7 @@ from monailabel.interfaces.exception import MONAILabelException
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 
 from apps.calibrated_ensemble.http_errors import message_of
+from lib.datasets.scan_failures import scan_failure
 from lib.errors import ProductError
 
 logger = logging.getLogger(__name__)
@@ -33,9 +34,11 @@ class BatchInference(BatchInferTask):
         def infer_or_explain(one: dict[str, Any], store: Datastore) -> dict[str, Any]:
             try:
                 return infer(one, store)
-            except (ProductError, MONAILabelException) as error:
-                logger.warning("%s: %s", one.get("image"), message_of(error))
-                return {"error": message_of(error)}
+            except Exception as error:  # whatever one scan raises must not stop the rest
+                foreseen = isinstance(error, ProductError | MONAILabelException)
+                reason = message_of(error) if foreseen else scan_failure(error, str(one.get("image")))
+                logger.warning("%s: %s", one.get("image"), reason)
+                return {"error": reason}
 
         if torch.cuda.device_count() == 0:
             # The stock task divides by the number of GPUs, and its default asks for all of them.

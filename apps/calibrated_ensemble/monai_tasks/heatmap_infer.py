@@ -89,7 +89,8 @@ class HeatmapInfer(InferTask):
         result = channels if levels is None else probability_levels(channels, levels)
         if is_bands:
             result = probability_bands(heatmap.max(axis=0))
-        file = write_result(result.astype(dtype), affine, suffix=suffix, compress=bool(request.get("result_compress")))
+        volume = predicted.prediction.on_scan(result.astype(dtype))
+        file = write_result(volume, suffix=suffix, compress=bool(request.get("result_compress")))
         known = {"label_names": dict(BAND_NAMES)} if is_bands else {}
         places = uncertain_regions(heatmap, classes=classes, affine=affine)
         described = [_place(place, affine) for place in places]

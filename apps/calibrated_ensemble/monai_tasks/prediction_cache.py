@@ -7,10 +7,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.datasets.scans import stamp_files
 from lib.dicom.series import files_of, read_series
 from lib.errors import InputError
 from lib.images.files import read_scan
-from lib.images.region import read_region
+from lib.images.region import EMPTY, read_region
 from lib.models.ensemble import Ensemble
 from lib.models.prediction import Prediction
 from lib.models.workspace import Workspace
@@ -52,7 +53,7 @@ class PredictionCache:
         self._workspace = workspace
         self._device = device
         self._ensemble: Ensemble | None = None
-        self._kept: OrderedDict[tuple[object, ...], ScanPrediction] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], ScanPrediction] = OrderedDict()
         self._lock = threading.Lock()
 
     def predict(self, image: Path, region: Path | None = None) -> ScanPrediction:
@@ -69,13 +70,33 @@ class PredictionCache:
         """
         with self._lock:
             ensemble = self._current_ensemble()
-            key = (ensemble.generation.id, *_state(image), *_state(region))
+            # Taken before the files are read: what is written later has another one.
+            key = _key(ensemble.generation.id, image, region)
             kept = self._kept.get(key)
             if kept is None:
                 kept = self._kept[key] = _predict(ensemble, image, region)
                 self._forget_old()
             self._kept.move_to_end(key)
             return kept
+
+    @property
+    def generation(self) -> str | None:
+        """Id of the current generation."""
+        return self._workspace.current()
+
+    def known(self, image: Path, region: Path | None = None) -> ScanPrediction | None:
+        """Give the prediction of a scan by the current generation where it was made already; nobody waits for one.
+
+        Raises:
+            InputError: the scan or the mask is not there.
+        """
+        key = _key(str(self.generation), image, region)
+        if not self._lock.acquire(timeout=1):
+            return None
+        try:
+            return self._kept.get(key)
+        finally:
+            self._lock.release()
 
     def _current_ensemble(self) -> Ensemble:
         current = self._workspace.current()
@@ -93,20 +114,19 @@ class PredictionCache:
             self._kept.popitem(last=False)
 
 
+def _key(generation: str, image: Path, region: Path | None) -> tuple[str, ...]:
+    """What changes when another generation predicts, or a file is another or has changed."""
+    for path in (image, region):
+        if path is not None and not path.exists():
+            raise InputError(f"{path}: cannot be read (no such file); give a scan that is there")
+    return generation, str(image), str(region), stamp_files(image, region)
+
+
 def _predict(ensemble: Ensemble, image: Path, region: Path | None) -> ScanPrediction:
     start = time.monotonic()
     scan = read_series(files_of(image))[0] if image.is_dir() else read_scan(image)
     mask = read_region(region, scan) if region is not None else None
     prediction = ensemble.predict(scan, mask)
+    if prediction.is_nowhere:
+        logger.warning("%s: %s. Nothing is predicted or estimated.", region, EMPTY)
     return ScanPrediction(prediction, ensemble.generation.task, seconds=time.monotonic() - start)
-
-
-def _state(path: Path | None) -> tuple[object, ...]:
-    """What changes when a file changes."""
-    if path is None:
-        return (None,)
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a scan that is there") from error
-    return (str(path), status.st_mtime_ns, status.st_size)

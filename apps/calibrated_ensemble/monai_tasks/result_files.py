@@ -11,6 +11,9 @@ from lib.errors import InputError
 from lib.images.files import SUFFIXES, write_volume
 from lib.images.volume import Volume
 
+# What both formats hold and viewers read.
+_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+
 
 def result_suffix(request: Mapping[str, Any]) -> str:
     """File suffix that a request asks for (`result_extension`), else that of its scan.
@@ -23,7 +26,7 @@ def result_suffix(request: Mapping[str, Any]) -> str:
         name = str(request.get("image", "")).lower()
         return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), ".nii.gz")
     if asked not in SUFFIXES:
-        raise InputError(f"result_extension: is {asked!r}; give one of {', '.join(SUFFIXES)}")
+        raise InputError(f"result_extension: is {str(asked)[:50]!r}; give one of {', '.join(SUFFIXES)}")
     return str(asked)
 
 
@@ -36,21 +39,16 @@ def result_dtype(request: Mapping[str, Any], default: type[np.generic]) -> np.dt
     asked = request.get("result_dtype")
     if not asked:
         return np.dtype(default)
-    try:
-        dtype = np.dtype(asked)
-    except TypeError:
-        dtype = np.dtype(object)
-    if dtype.kind not in "iuf":
-        raise InputError(f"result_dtype: is {asked!r}; give a type of numbers such as uint8 or float32")
-    return dtype
+    if asked not in _DTYPES:
+        raise InputError(f"result_dtype: is {str(asked)[:50]!r}; give one of {', '.join(_DTYPES)}")
+    return np.dtype(asked)
 
 
-def write_result(array: np.ndarray, affine: np.ndarray, *, suffix: str, compress: bool = False) -> str:
+def write_result(result: Volume, *, suffix: str, compress: bool = False) -> str:
     """Write a result to a new temporary file, which the server removes after sending it.
 
     Args:
-        array: shape (x, y, z), or (channels, x, y, z).
-        affine: shape (4, 4), from voxel indices to RAS millimetres.
+        result: shape (x, y, z), or (channels, x, y, z), at the place of the scan.
         suffix: one of `lib.images.files.SUFFIXES`; NIfTI has channels last, NRRD first.
         compress: for NRRD only: viewers ask for plain data, since some cannot unpack it.
 
@@ -60,7 +58,7 @@ def write_result(array: np.ndarray, affine: np.ndarray, *, suffix: str, compress
     with tempfile.NamedTemporaryFile(prefix="calibrated-ensemble-", suffix=suffix, delete=False) as file:
         path = Path(file.name)
     try:
-        write_volume(path, Volume(array, affine), compress=compress)
+        write_volume(path, result, compress=compress)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -58,8 +58,8 @@ class SegmentationInfer(InferTask):
         suffix, dtype = result_suffix(request), result_dtype(request, np.uint8)
         predicted = self._predictions.predict(Path(request["image"]), region_of(request))
         label = label_values(predicted.prediction.segmentation, predicted.task).astype(dtype)
-        affine = predicted.prediction.affine
-        file = write_result(label, affine, suffix=suffix, compress=bool(request.get("result_compress")))
+        result = predicted.prediction.on_scan(label)
+        file = write_result(result, suffix=suffix, compress=bool(request.get("result_compress")))
         return file, {"label_names": names_by_place(predicted.task.labels), **figures(predicted)}
 
 
@@ -79,10 +79,10 @@ def region_of(request: dict[str, Any]) -> Path | None:
 
 
 def figures(predicted: ScanPrediction) -> dict[str, Any]:
-    """What a client is told beside the file: DSC as fractions of 1, volumes in cubic millimetres."""
+    """What a client is told beside the file: DSC in 0..1, None where a mask is empty; volumes in cubic millimetres."""
     prediction = predicted.prediction
     return {
-        "estimated_dsc": dict(prediction.estimated_dsc),
+        "estimated_dsc": {name: prediction.estimated_dsc.get(name) for name in prediction.classes},
         "mean_estimated_dsc": prediction.mean_estimated_dsc,
         "volumes_mm3": dict(prediction.volume_mm3),
         "generation": prediction.generation,

@@ -53,7 +53,7 @@ class NextScan(Strategy):
             datastore: as MONAI Label's; the scans are those of the register.
 
         Returns:
-            `id`, `estimated_dsc` per class and `mean_estimated_dsc` (0..1, None without a score),
+            `id`, `estimated_dsc` per class and `mean_estimated_dsc` (0..1, None without a score of the scan as it is),
             `generation`, `lease_expires` (seconds since 1970) and `served_again`.
 
         Raises:
@@ -75,10 +75,11 @@ class NextScan(Strategy):
             if served is None:
                 break
             if self._register.scans.is_unlabelled(served.scan):
+                known = self._register.is_scored_as_it_is(served.scan, served.stamp)
                 return {
                     "id": served.scan,
-                    "estimated_dsc": served.estimated_dsc,
-                    "mean_estimated_dsc": served.mean_estimated_dsc,
+                    "estimated_dsc": served.estimated_dsc if known else None,
+                    "mean_estimated_dsc": served.mean_estimated_dsc if known else None,
                     "generation": generation,
                     "lease_expires": served.expires,
                     "served_again": served.again,

@@ -15,6 +15,7 @@ from apps.calibrated_ensemble.monai_tasks.scoring_method import log_scoring
 from apps.calibrated_ensemble.project import Project
 from apps.calibrated_ensemble.retraining.night import retrain
 from apps.calibrated_ensemble.retraining.options import REQUEST_KEY, options_of_request
+from apps.calibrated_ensemble.terminal.termination import TerminatedError
 from lib.datasets.scan_source import ScanSource
 from lib.errors import InputError
 from lib.models.generation import Generation
@@ -96,10 +97,10 @@ class EnsembleTrainer(TrainTask):
                 done = retrain(self._project, self._scans, night, progress=progress, on_published=finish)
                 return (figures or stats.finish(generation=done.served, dice=None)) | {REQUEST_KEY: done.to_json()}
             trained = train(self._project, self._scans, offsets=self._offsets, progress=progress, on_published=finish)
-        except Exception as error:
+        except (Exception, TerminatedError) as error:
             # What was published stays so, whatever became of the scoring.
             if not figures:
-                stats.fail(str(error))
+                stats.fail(str(error) or "stopped")
             raise
         if trained.generation is None:
             logger.info("Members of other loss weights are missing; run their trainers, or `%s`", ENSEMBLE)

@@ -4,6 +4,7 @@ import base64
 import re
 import zlib
 from collections.abc import AsyncIterator, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -23,7 +24,6 @@ _RESPONSE_HEADERS = (
     "Accept-Ranges",
     "Content-Location",
     "Content-Range",
-    "Content-Type",
     "ETag",
     "Last-Modified",
     "Retry-After",
@@ -33,6 +33,15 @@ _RESPONSE_HEADERS = (
 
 # Pixels of an instance never change; a working day bounds how long they stay on the disk of a shared computer.
 _PIXELS = re.compile(r"(?:.*/)?instances/[^/]+(?:/(?:frames/[^/]+|rendered|thumbnail|bulk(?:data)?/.+))?")
+_WITHOUT_CONTENT = (httpx.codes.NO_CONTENT, httpx.codes.NOT_MODIFIED)
+# What DICOMweb's resources are sent as (PS3.18, 8.7); a browser runs none of it.
+_DICOMWEB_TYPES = re.compile(
+    r"multipart/related|application/(?:dicom|dicom\+json|dicom\+xml|json|octet-stream|pdf)"
+    r"|image/(?:jpeg|gif|png|jp2|jpx|jls|jph|jphc|jxl|dicom-rle|tiff)|video/[a-z0-9.+-]+"
+)
+# Whatever the PACS sends can neither run under our origin nor ask it for anything, in whatever way it is opened.
+_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
 _KEEP = "private, max-age=43200, immutable"
 _ASK_AGAIN = "private, no-cache"
 
@@ -40,9 +49,10 @@ _ASK_AGAIN = "private, no-cache"
 def dicomweb_router(url: str, *, timeout: float | None = None) -> APIRouter:
     """Give the routes under `/viewer/dicom-web/`: GET and HEAD only, since the viewer stores nothing itself.
 
-    Answers are passed on as they come, never held in memory. The PACS is asked with the client's
-    `Authorization`, else with the name and password that MONAI Label's settings hold; where MONAI Label asks for
-    a sign-in of its own, the header is that of the sign-in, so the settings come first.
+    Answers are passed on as they come, never held in memory; what is no DICOMweb is passed on as plain text or bytes.
+    The PACS is asked with the client's `Authorization`, else with the name and password that MONAI Label's settings
+    hold; where MONAI Label asks for a sign-in of its own, the header is that of the sign-in, and the PACS is asked
+    with the settings or without. Its cookies are neither kept nor passed on.
 
     Args:
         url: DICOMweb root of the PACS.
@@ -53,6 +63,8 @@ def dicomweb_router(url: str, *, timeout: float | None = None) -> APIRouter:
     client = httpx.AsyncClient(
         timeout=server_settings.MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT if timeout is None else timeout,
         limits=httpx.Limits(max_keepalive_connections=0),
+        # One for all clients would send one's session with another's request.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
     router = APIRouter(
         prefix=ROOT,
@@ -74,6 +86,7 @@ def dicomweb_router(url: str, *, timeout: float | None = None) -> APIRouter:
         except httpx.TransportError as error:
             raise HTTPException(502, f"the PACS at {_without_credentials(root)} cannot be reached ({error})") from error
         try:
+            _require_answer(response, root)
             yield response
         finally:
             # After the last byte was sent, and as well when the client went away.
@@ -86,7 +99,12 @@ def dicomweb_router(url: str, *, timeout: float | None = None) -> APIRouter:
         headers = {name: response.headers[name] for name in _RESPONSE_HEADERS if name in response.headers}
         headers["Cache-Control"] = _KEEP if response.is_success and _PIXELS.fullmatch(path) else _ASK_AGAIN
         headers["Vary"] = "Accept, Accept-Encoding, Authorization"
-        media_type = response.headers.get("Content-Type", "").partition(";")[0]
+        headers["Content-Security-Policy"] = _POLICY
+        headers["X-Content-Type-Options"] = "nosniff"
+        content_type = harmless_type(response.headers.get("Content-Type", ""))
+        if response.status_code not in _WITHOUT_CONTENT:
+            headers["Content-Type"] = content_type
+        media_type = content_type.partition(";")[0]
         if request.method == "HEAD" or not media_type.endswith("json"):
             for name in ("Content-Encoding", "Content-Length"):
                 if name in response.headers:
@@ -118,6 +136,21 @@ def upstream_target(root: str, path: str, query: bytes) -> bytes:
         raise HTTPException(400, "the path leaves the DICOMweb root; ask for studies, series or instances below it")
     target = urlsplit(root).path + "/" + quote(path, safe="/!$&'()*+,;=:@~")
     return target.encode() + (b"?" + query if query else b"")
+
+
+def harmless_type(content_type: str) -> str:
+    """Give the media type under which an answer may be passed on: its own if DICOMweb knows it, else text or bytes.
+
+    Args:
+        content_type: as the PACS sent it; may be empty.
+    """
+    media_type, _, parameters = content_type.partition(";")
+    media_type = media_type.strip().lower()
+    if _DICOMWEB_TYPES.fullmatch(media_type):
+        return content_type
+    if media_type.startswith("text/"):
+        return f"text/plain;{parameters}" if parameters else "text/plain"
+    return "application/octet-stream"
 
 
 async def replace_addresses(chunks: AsyncIterator[bytes], root: str) -> AsyncIterator[bytes]:
@@ -154,12 +187,24 @@ def _request_headers(request: Request) -> dict[str, str]:
     return headers | ({"Authorization": authorization} if authorization else {})
 
 
+def _require_answer(response: httpx.Response, root: str) -> None:
+    """Check that the PACS answers itself.
+
+    Raises:
+        HTTPException: 502 when it sends us elsewhere, or asks for a password that only the settings can give.
+    """
+    where = f"the PACS at {_without_credentials(root)}"
+    if response.has_redirect_location:
+        raise HTTPException(502, f"{where} sends elsewhere; start the server with the address that it sends to")
+    if response.status_code == httpx.codes.UNAUTHORIZED and server_settings.MONAI_LABEL_AUTH_ENABLE:
+        names = "MONAI_LABEL_DICOMWEB_USERNAME and MONAI_LABEL_DICOMWEB_PASSWORD"
+        raise HTTPException(502, f"{where} refuses this server; set {names} to what it knows")
+
+
 def _authorization(sent: Mapping[str, str]) -> str | None:
     name, password = server_settings.MONAI_LABEL_DICOMWEB_USERNAME, server_settings.MONAI_LABEL_DICOMWEB_PASSWORD
     own = "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode() if name and password else None
-    if server_settings.MONAI_LABEL_AUTH_ENABLE and own:
-        return own
-    return sent.get("Authorization", own)
+    return own if server_settings.MONAI_LABEL_AUTH_ENABLE else sent.get("Authorization", own)
 
 
 def _without_credentials(root: str) -> str:

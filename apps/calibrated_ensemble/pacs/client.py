@@ -20,6 +20,7 @@ from pydicom.errors import InvalidDicomError
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from lib.dicom.deflated import check_unpacked_size
 from lib.errors import InputError, ProductError, UnreachableError
 from lib.storage.disk import writing_to
 
@@ -87,7 +88,7 @@ class PacsClient:
     def __init__(self, url: str, search_filter: SearchFilter):
         self.url = url
         self._filter = search_filter
-        self._client = DICOMwebClientX(
+        self._client = _BoundedClient(
             url=url,
             session=_session(url),
             qido_url_prefix=server_settings.MONAI_LABEL_QIDO_PREFIX,
@@ -228,6 +229,15 @@ class PacsClient:
             raise InputError(
                 f"{self.url}: answers {what} with no DICOM ({error}); is the URL the root of DICOMweb?"
             ) from error
+
+
+class _BoundedClient(DICOMwebClientX):
+    """Takes no object that unpacks without end."""
+
+    def _decode_multipart_message(self, response: requests.Response, stream: bool) -> Iterator[bytes]:
+        for part in super()._decode_multipart_message(response, stream):
+            check_unpacked_size(part)
+            yield part
 
 
 class _RetryingAdapter(HTTPAdapter):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from apps.calibrated_ensemble.pacs.catalogue import CataloguedSegmentation, SegmentationCatalogue, SegmentationFacts
 from apps.calibrated_ensemble.pacs.client import PacsClient, Series, StoredSegmentation
-from lib.dicom.segment_names import class_value
 from lib.errors import UnreachableError
+from lib.task.class_names import class_value
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class PacsListing:
         self._listing: Listing | None = None
         self._listed_at = -float("inf")
         self._revision = 0
+        self._number = 0
         self._lock = threading.RLock()
 
     @property
@@ -73,12 +74,19 @@ class PacsListing:
             if self._listing is None or time.monotonic() - self._listed_at >= self._refresh_seconds:
                 try:
                     self._replace(self._list())
+                    self._number += 1
                 except UnreachableError as error:
                     if self._listing is None:
                         raise
                     logger.warning("%s; going on with the last list of scans", error)
                     self._listed_at = time.monotonic()
             return self._listing or Listing()
+
+    def numbered(self) -> tuple[int, Listing]:
+        """Give the list, and how often the PACS was listed until it was made; see `current`."""
+        with self._lock:
+            listing = self.current()
+            return self._number, listing
 
     def refresh(self) -> None:
         """Have the PACS listed again when the list is next asked for."""

@@ -1,5 +1,6 @@
 """One night: decide, train, judge, publish, score, tell."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from apps.calibrated_ensemble.retraining.options import RetrainingOptions
 from apps.calibrated_ensemble.retraining.summary import Night, Outcome
 from apps.calibrated_ensemble.retraining.webhook import post_summary
 from lib.datasets.scan_source import ScanSource
+from lib.errors import DamagedGenerationError, NotTrainedError
 from lib.models.generation import Generation
 from lib.progress import Progress
 from lib.publication.gate import GateReport, judge_candidate
@@ -24,6 +26,8 @@ from scoring.database.nights import labels_by_annotator, record_night
 from scoring.score_scans import ScoringReport
 from scoring.worklist.ranking import ranking
 
+logger = logging.getLogger(__name__)
+
 
 def plan_night(project: Project, scans: ScanSource, options: RetrainingOptions) -> Decision:
     """Decide what a night would do, and change nothing.
@@ -31,7 +35,6 @@ def plan_night(project: Project, scans: ScanSource, options: RetrainingOptions) 
     Raises:
         InputError: see `lib.datasets.scan_source.ScanSource.names`.
         UnreachableError: the PACS does not answer.
-        DamagedGenerationError: the current generation is damaged.
     """
     current = _current(project)
     return decide(label_changes(scans.labelled(), current), current, options)
@@ -158,4 +161,11 @@ class _Run:
 
 
 def _current(project: Project) -> Generation | None:
-    return None if project.workspace.current() is None else project.workspace.generation()
+    """The current generation; None before the first, and where it is damaged, so that the night makes it anew."""
+    try:
+        return project.workspace.generation()
+    except NotTrainedError:
+        return None
+    except DamagedGenerationError as error:
+        logger.warning("Trained again: %s", error)
+        return None

@@ -1,14 +1,18 @@
 """The worklist of the viewer: the least certain scans, who has them, and taking one of them."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC
-from monailabel.interfaces.datastore import Datastore
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
+from apps.calibrated_ensemble.annotator import LONGEST_NAME
+from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
+from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
+from apps.calibrated_ensemble.plain_text import is_one_line
 from apps.calibrated_ensemble.project import Project
 from scoring.worklist.leases import end_lease, lease_scan
 from scoring.worklist.queue_state import queue_state
@@ -17,13 +21,19 @@ from scoring.worklist.ranking import RankedScan, ranking
 HELD_BY_ANOTHER = 409
 
 
+def _one_line(name: str) -> str:
+    if not is_one_line(name):
+        raise ValueError("give a name of one line")
+    return name
+
+
 class Taking(BaseModel):
     """Who takes a scan."""
 
-    client_id: Annotated[str, Field(min_length=1, max_length=255)]
+    client_id: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line)]
 
 
-def worklist_router(project: Project, datastore: Datastore, register: ScanRegister) -> APIRouter:
+def worklist_router(project: Project, datastore: StudiesFolder | PacsStudies, register: ScanRegister) -> APIRouter:
     """Give the routes under `/worklist`.
 
     Args:
@@ -35,6 +45,11 @@ def worklist_router(project: Project, datastore: Datastore, register: ScanRegist
     annotators = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
     router = APIRouter(prefix="/worklist", tags=["Worklist"], dependencies=annotators)
 
+    def of_present_content(scan: RankedScan) -> RankedScan:
+        if register.is_scored_as_it_is(scan.scan, scan.stamp):
+            return scan
+        return replace(scan, estimated_dsc=None, mean_estimated_dsc=None, error=None)
+
     @router.get("/", summary="List the unlabelled scans, least certain first")
     def worklist(client_id: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
         register.synchronise()
@@ -45,7 +60,9 @@ def worklist_router(project: Project, datastore: Datastore, register: ScanRegist
             "generation": generation,
             "counts": {**queue.counts, "total": sum(queue.counts.values())},
             "message": queue.reason,
-            "scans": [_line(scan, datastore.get_image_info(scan.scan), client_id) for scan in ranked],
+            "scans": [
+                _line(of_present_content(scan), datastore.get_image_info(scan.scan), client_id) for scan in ranked
+            ],
         }
 
     @router.post("/lease", summary="Take a scan, or renew one's own lease")
@@ -61,7 +78,8 @@ def worklist_router(project: Project, datastore: Datastore, register: ScanRegist
                 {"message": f"{holder} has this scan", "leased_to": lease.client, "lease_expires": lease.expires},
             )
         study = datastore.get_image_info(image).get("StudyInstanceUID")
-        return {"id": image, "study": study, "lease_expires": lease.expires}
+        version = datastore.label_version(image)
+        return {"id": image, "study": study, "lease_expires": lease.expires, "label_version": version}
 
     @router.delete("/lease", summary="Give a scan back")
     def give_back(image: str, client_id: Annotated[str, Query(min_length=1)]) -> dict[str, bool]:

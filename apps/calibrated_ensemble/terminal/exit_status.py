@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from typer.exceptions import TyperException
 
+from apps.calibrated_ensemble.terminal.termination import STATUS as TERMINATED
+from apps.calibrated_ensemble.terminal.termination import TerminatedError, stopping_when_terminated
 from lib.errors import (
     BusyError,
     DamagedGenerationError,
@@ -39,25 +41,27 @@ def exit_status(command: Callable[[], int | None]) -> int:
         command: gives its own status, or None for 0.
 
     Returns:
-        0 done, 130 interrupted, else see `STATUSES`; where it raised, with one line on the
+        0 done, 130 interrupted, 143 told to end (SIGTERM), else see `STATUSES`; where it raised, with one line on the
         standard error. What is neither foreseen nor a person's mistake is raised.
     """
     try:
-        status = command() or DONE
+        with stopping_when_terminated():
+            status = command() or DONE
     except TyperException as error:
         # Without any argument the help has been shown and the message is empty.
         message = error.format_message()
         return _end(WRONG_INPUT, f"{message} (see --help)" if message else "")
-    except (Exception, KeyboardInterrupt) as error:
-        if not _was_interrupted(error):
+    except (Exception, KeyboardInterrupt, TerminatedError) as error:
+        stop = _stop_behind(error)
+        if stop is None:
             known = status_of(error)
             if known is None:
                 raise
             return _end(known, _message_of(error))
-        status = INTERRUPTED
+        status = TERMINATED if isinstance(stop, TerminatedError) else INTERRUPTED
     # Typer turns Ctrl-C into this status by itself.
-    if status == INTERRUPTED:
-        return _end(INTERRUPTED, "stopped; what is finished is kept, run the same command again to go on")
+    if status in (INTERRUPTED, TERMINATED):
+        return _end(status, "stopped; what is finished is kept, run the same command again to go on")
     return status
 
 
@@ -70,12 +74,12 @@ def _message_of(error: BaseException) -> str:
     return f"{error} (`calibrated-ensemble train`)" if isinstance(error, NotTrainedError) else str(error)
 
 
-def _was_interrupted(error: BaseException) -> bool:
-    """Whether this is Ctrl-C, or only followed on it, as when a writer is stopped in the middle of a file."""
+def _stop_behind(error: BaseException) -> KeyboardInterrupt | TerminatedError | None:
+    """Give Ctrl-C or SIGTERM where this is it or only followed on it, as when a writer is stopped inside a file."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+    while cause is not None and not isinstance(cause, KeyboardInterrupt | TerminatedError):
         cause = cause.__cause__ or cause.__context__
-    return cause is not None
+    return cause
 
 
 def _end(status: int, message: object) -> int:

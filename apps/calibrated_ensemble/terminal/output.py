@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-messages = Console(stderr=True)
+# Names of scans and classes are shown as they are: brackets are no markup in them, colons no emoji.
+messages = Console(stderr=True, markup=False, emoji=False)
 """Progress, warnings and remarks."""
 
 
@@ -34,7 +35,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(column, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 def percent(fraction: float | None) -> str:

@@ -9,17 +9,21 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from apps.calibrated_ensemble.terminal.termination import TerminatedError
+
 _SPEED_SECONDS = 120.0
 """Over how long the speed is averaged, long enough for steps of different length."""
 
 _LOG_PARTS = 10
 
+_STOPS: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: TerminatedError}
+
 
 class TerminalProgress:
     """A bar with the time left for each stage; in a log, a line for every tenth of it.
 
-    It is a `lib.progress.Progress`, to be used as a context manager. Within it Ctrl-C stops the work
-    at the next step at the latest: one that meets the interpreter in a finaliser is swallowed there.
+    It is a `lib.progress.Progress`, to be used as a context manager. Within it Ctrl-C and SIGTERM stop
+    the work at the next step at the latest: one that meets the interpreter in a finaliser is swallowed there.
 
     Args:
         console: where it is shown; the standard error, so that results can be piped.
@@ -29,8 +33,8 @@ class TerminalProgress:
         self._console = console
         self._stages: dict[str, TaskID] = {}
         self._parts: dict[str, int] = {}
-        self._interrupted = False
-        self._handler: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
+        self._stop: type[BaseException] | None = None
+        self._handlers: dict[int, signal.Handlers | Callable[[int, FrameType | None], object] | int | None] = {}
         self._bars = Progress(
             TextColumn("{task.description:<18}"),
             BarColumn(),
@@ -44,7 +48,7 @@ class TerminalProgress:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._handler = signal.signal(signal.SIGINT, self._interrupt)
+            self._handlers = {number: signal.signal(number, self._interrupt) for number in _STOPS}
         self._bars.start()
         return self
 
@@ -52,17 +56,18 @@ class TerminalProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     def __call__(self, stage: str, done: int, total: int, /, **figures: float) -> None:
         """Show that `done` of `total` steps of `stage` are finished, see `lib.progress.Progress`.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed since the last step.
+            TerminatedError: the process was told to end since then.
         """
-        if self._interrupted:
-            raise KeyboardInterrupt
+        if self._stop is not None:
+            raise self._stop
         shown = "  ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items())
         if self._console.is_terminal:
             if stage not in self._stages:
@@ -75,5 +80,5 @@ class TerminalProgress:
             self._console.print(f"{stage}: {done} of {total}  {shown}".rstrip(), highlight=False, soft_wrap=True)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self._interrupted = True
-        raise KeyboardInterrupt
+        self._stop = _STOPS[number]
+        raise self._stop

@@ -169,6 +169,29 @@ def test_a_label_of_another_grid_is_named_and_writes_no_metrics(
     assert not (tmp_path / "out" / "metrics.json").exists()
 
 
+def test_one_unreadable_scan_is_named_and_the_rest_judged(
+    judged: Judged, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    shutil.copytree(judged.output / "statistics", output / "statistics")
+    for folder in ("imagesTr", "labelsTr", "regionsTr"):
+        shutil.copytree(judged.data_set / folder, tmp_path / folder)
+    scan = judged.studies.unlabelled[0]
+    content = scan.scan.read_bytes()
+    (tmp_path / "imagesTr" / scan.scan.name).unlink()
+    (tmp_path / "imagesTr" / scan.scan.name).write_bytes(content[:3000])
+    arguments = judged.arguments(output, "--json")
+    arguments = [part.replace(str(judged.data_set), str(tmp_path)) for part in arguments]
+    assert run(arguments) == 2
+    said = capsys.readouterr()
+    metrics = json.loads(said.out)
+    assert metrics["scans"] == 2
+    assert list(metrics["failed"]) == [scan.name]
+    assert f"{scan.name}.nii.gz: cannot be read as an image" in said.err
+    assert "Traceback" not in said.err
+    assert (output / "report.html").is_file()
+
+
 def test_the_fast_mode_is_judged_like_any_other(judged: Judged, tmp_path: Path) -> None:
     """One network a fold: out of fold there is one member, which has nobody to disagree with."""
     task = tmp_path / "single.yaml"

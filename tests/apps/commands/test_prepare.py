@@ -36,3 +36,16 @@ def test_real_scans_become_a_studies_folder(
         label = read_label(scan.label, values=settings.labels.values(), scan=read_scan(scan.image))
         assert label.array.any()
     assert {path: path.stat().st_mtime_ns for path in source.rglob("*")} == before
+
+
+def test_labels_that_match_no_scan_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in ("images/a.nii.gz", "images/b.nii.gz", "labels/a.nii.gz", "labels/B.nii.gz"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(path)
+    arguments = ["prepare", "--images", str(tmp_path / "images"), "--labels", str(tmp_path / "labels")]
+    arguments += ["--output", str(tmp_path / "studies")]
+    assert run(arguments) == 0
+    told = capsys.readouterr().err
+    assert f"1 labels or region masks match no scan and are not used: {tmp_path / 'labels' / 'B.nii.gz'}" in told
+    assert run([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["without_scan"] == [str(tmp_path / "labels" / "B.nii.gz")]

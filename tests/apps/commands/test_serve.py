@@ -46,6 +46,24 @@ def test_a_dicomweb_url_is_passed_on_as_it_is() -> None:
     assert command[command.index("--studies") + 1] == "http://localhost:8042/dicom-web"
 
 
+@pytest.mark.parametrize(
+    ("host", "more", "known"),
+    [
+        ("scans.clinic.example", "", "scans.clinic.example"),
+        ("scans", "a.example", "a.example,scans"),
+        ("0.0.0.0", "a.example", "a.example"),
+        ("::1", "", None),
+    ],
+)
+def test_a_name_that_the_server_listens_under_is_known_to_it(
+    monkeypatch: pytest.MonkeyPatch, host: str, more: str, known: str | None
+) -> None:
+    monkeypatch.setenv("CALIBRATED_ENSEMBLE_ALLOWED_HOSTS", more)
+    command = server_command(CommandContext.of_options(CommandOptions("studies")), host=host, port=8000)
+    conf = {command[i + 1]: command[i + 2] for i, part in enumerate(command) if part == "--conf"}
+    assert conf.get("allowed_hosts") == known
+
+
 def test_a_password_in_the_database_url_is_not_shown_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALIBRATED_ENSEMBLE_DATABASE_URL", "postgresql://me:secret@localhost/queue")
     chosen = CommandContext.of_options(CommandOptions("studies"))
@@ -103,3 +121,14 @@ def test_the_process_becomes_the_server_on_this_machine_only(
     assert started[0][started[0].index("--host") + 1] == "127.0.0.1"
     assert started[0][started[0].index("--port") + 1] == port
     assert f"Open http://127.0.0.1:{port} in a browser" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Nobody may make a file in /sys, not even root.
+    assert run(["serve", "--studies", "/sys", "--workspace", str(tmp_path / "workspace"), "--task", "phantom"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "/sys: cannot be written" in said
+    assert not (tmp_path / "workspace").exists()

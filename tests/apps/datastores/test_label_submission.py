@@ -42,7 +42,7 @@ def engine(tmp_path: Path) -> Engine:
 
 @pytest.fixture
 def submission(tmp_path: Path, engine: Engine) -> LabelSubmission:
-    return LabelSubmission(TASK, engine, tmp_path / "refused")
+    return LabelSubmission(TASK, engine, refused_folder=tmp_path / "refused", versions_folder=tmp_path / "versions")
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_right_label_is_stored_as_it_was_sent(
 ) -> None:
     reviewed = submission.review("s", second_class_as_1, image, "final", {})
     assert reviewed.file == second_class_as_1
-    assert reviewed.information == {"warnings": [], "voxels": {"anterior": 9, "posterior": 0}}
+    assert reviewed.information == {"warnings": [], "places": [], "voxels": {"anterior": 9, "posterior": 0}}
 
 
 def test_segments_get_the_tasks_values_by_their_names(
@@ -79,7 +79,10 @@ def test_an_unknown_segment_is_refused_and_kept(
     submission: LabelSubmission, image: Path, second_class_as_1: Path, tmp_path: Path, engine: Engine
 ) -> None:
     sent = {"label_info": [{"name": "tumour", "idx": 1}], "client_id": "ann"}
-    with pytest.raises(InputError, match=r"'tumour'.*anterior or posterior.*kept on the server as"):
+    with (
+        pytest.raises(InputError, match=r"'tumour'.*anterior or posterior.*kept on the server as"),
+        submission.keeping("s", second_class_as_1, sent),
+    ):
         submission.review("s", second_class_as_1, image, "final", sent)
     (kept,) = (tmp_path / "refused").iterdir()
     assert kept.read_bytes() == second_class_as_1.read_bytes()
@@ -92,8 +95,10 @@ def test_several_refused_labels_of_a_scan_are_all_kept(
     submission: LabelSubmission, image: Path, write: Callable[..., Path], tmp_path: Path
 ) -> None:
     for size in (2, 4, 5):
-        with pytest.raises(InputError, match="label of s: the label has shape"):
-            submission.review("s", write("label.nii.gz", np.zeros((size, 3, 3), np.uint8)), image, "final", {})
+        sent = write("label.nii.gz", np.zeros((size, 3, 3), np.uint8))
+        refused = pytest.raises(InputError, match="label of s: the label has shape")
+        with refused, submission.keeping("s", sent, {}):
+            submission.review("s", sent, image, "final", {})
     assert sorted(nib.load(path).shape[0] for path in (tmp_path / "refused").iterdir()) == [2, 4, 5]
 
 
@@ -102,7 +107,8 @@ def test_a_file_of_an_unknown_kind_is_refused_and_kept(
 ) -> None:
     sent = tmp_path / "label.bin"
     sent.write_bytes(b"1234")
-    with pytest.raises(InputError, match=r"label of s: is no \.nii\.gz"):
+    refused = pytest.raises(InputError, match=r"label of s: is no \.nii\.gz")
+    with refused, submission.keeping("s", sent, {}):
         submission.review("s", sent, image, "final", {})
     assert [path.read_bytes() for path in (tmp_path / "refused").iterdir()] == [b"1234"]
 

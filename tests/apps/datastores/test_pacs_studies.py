@@ -19,16 +19,19 @@ from sqlalchemy import Engine
 from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
 from apps.calibrated_ensemble.datastores.pacs_scans import PacsScans
 from apps.calibrated_ensemble.datastores.pacs_studies import PacsStudies
+from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
 from lib.dicom.segmentation_reader import read_segmentation
 from lib.dicom.segmentation_writer import segmentation_dataset
 from lib.dicom.series import series_grid
 from lib.dicom.series_writer import series_datasets
-from lib.errors import InputError, UnreachableError
+from lib.errors import ConflictError, InputError, ProductError, UnreachableError
 from lib.images.files import read_scan, write_volume
 from lib.images.volume import Volume
 from lib.task.task import Task
 from lib.task.task_file import task_from
 from scoring.database.engine import open_database
+from scoring.database.scan_list import mark_labelled
+from scoring.worklist.queue_state import queue_state
 from tests.apps.servers.running_orthanc import RunningOrthanc
 
 SHAPE = (7, 5, 4)
@@ -103,7 +106,9 @@ def open_studies(
         options.pop("search_filter", FILTER),
         folder=tmp_path / options.pop("folder", "pacs"),
         task=task,
-        submission=LabelSubmission(task, engine, tmp_path / "refused"),
+        submission=LabelSubmission(
+            task, engine, refused_folder=tmp_path / "refused", versions_folder=tmp_path / "label_versions"
+        ),
         refresh_seconds=refresh_seconds,
         retry_unreadable=True,
     )
@@ -410,6 +415,82 @@ def test_a_label_that_the_pacs_cannot_take_now_is_kept_and_can_be_sent_again(
         assert len(stored_segmentations(again, series)) == 1
     finally:
         again.stop()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"PatientBirthDate": "00000000"}, {"PatientBirthDate": "1970-01-01", "StudyTime": "12:30:00"}],
+)
+def test_a_series_with_dates_that_are_none_gets_its_label(
+    orthanc: RunningOrthanc, studies: PacsStudies, tmp_path: Path, odd: dict[str, str]
+) -> None:
+    series = make_series(1)
+    for image in series:
+        image.update(odd)
+    orthanc.store(series)
+    file = write_label(tmp_path / "label.nii.gz", make_label(), studies.get_image_uri(uid(series)))
+    studies.save_label(uid(series), file, "final", {})
+    (segmentation,) = stored_segmentations(orthanc, series)
+    assert not segmentation.PatientBirthDate
+    np.testing.assert_array_equal(read_segmentation(segmentation, series_grid(series), labels=LABELS), make_label())
+
+
+def test_whatever_is_raised_while_a_label_is_stored_it_is_kept(
+    orthanc: RunningOrthanc, studies: PacsStudies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = make_series(1)
+    orthanc.store(series)
+    file = write_label(tmp_path / "label.nii.gz", make_label(), studies.get_image_uri(uid(series)))
+
+    def fail(*_: object, **__: object) -> None:
+        raise AttributeError("'Dataset' object has no attribute 'Oddity'")
+
+    monkeypatch.setattr("apps.calibrated_ensemble.pacs.labels.segmentation_dataset", fail)
+    with pytest.raises(ProductError, match=r"could not be stored \(.*Oddity.*\)\. What you sent is kept on the server"):
+        studies.save_label(uid(series), file, "final", {})
+    (kept,) = (tmp_path / "refused").iterdir()
+    assert kept.read_bytes() == Path(file).read_bytes()
+    assert studies.status()["completed"] == 0
+
+
+def test_a_label_that_came_in_between_stands_and_both_are_there(
+    orthanc: RunningOrthanc, studies: PacsStudies, tmp_path: Path
+) -> None:
+    series = make_series(1)
+    orthanc.store(series)
+    scan = studies.get_image_uri(uid(series))
+    first, second = (write_label(tmp_path / f"{seed}.nii.gz", make_label(seed), scan) for seed in (1, 2))
+    studies.save_label(uid(series), first, "final", {"client_id": "ann", "started_from": ""})
+    version = studies.label_version(uid(series))
+    assert studies.get_label_info(uid(series), "final")["label_version"] == version
+    with pytest.raises(ConflictError, match="ann submitted a label") as caught:
+        studies.save_label(uid(series), second, "final", {"client_id": "bob", "started_from": ""})
+    assert caught.value.facts["label_version"] == version
+    (kept,) = (tmp_path / "label_versions").iterdir()
+    np.testing.assert_array_equal(np.asanyarray(nib.load(kept).dataobj), make_label(2))
+    assert len(stored_segmentations(orthanc, series)) == 1
+    studies.save_label(uid(series), second, "final", {"client_id": "bob", "started_from": version})
+    assert len(stored_segmentations(orthanc, series)) == 2
+    latest = nib.load(studies.get_label_uri(uid(series), "final"))
+    np.testing.assert_array_equal(np.asanyarray(latest.dataobj), make_label(2))
+
+
+def test_a_listing_of_a_moment_ago_does_not_take_a_label_of_another_server_back(
+    orthanc: RunningOrthanc, tmp_path: Path, task: Task, engine: Engine
+) -> None:
+    series, other = make_series(1), make_series(2)
+    orthanc.store(series + other)
+    servers = [
+        open_studies(orthanc, tmp_path, task, engine, refresh_seconds=3600, folder=folder) for folder in ("a", "b")
+    ]
+    registers = [ScanRegister(scans_of(studies, task), engine) for studies in servers]
+    for register in registers:
+        register.synchronise()
+    file = write_label(tmp_path / "label.nii.gz", make_label(), servers[0].get_image_uri(uid(series)))
+    servers[0].save_label(uid(series), file, "final", {})
+    mark_labelled(engine, uid(series))
+    registers[1].synchronise(always=True)
+    assert queue_state(engine, generation=None).labelled == 1
 
 
 def test_while_the_pacs_is_away_the_last_list_is_given_and_without_one_an_error(

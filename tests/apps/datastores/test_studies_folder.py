@@ -1,40 +1,41 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from monailabel.interfaces.exception import ImageNotFoundException
 
+from apps.calibrated_ensemble.datastores.indexed_folder import INDEX
 from apps.calibrated_ensemble.datastores.indexed_scans import IndexedScans
-from apps.calibrated_ensemble.datastores.label_submission import ReviewedLabel
-from apps.calibrated_ensemble.datastores.studies_folder import INDEX, StudiesFolder
+from apps.calibrated_ensemble.datastores.label_submission import LabelSubmission
+from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
 from lib.datasets.studies_folder import FolderScans, read_studies
-from lib.errors import InputError, StorageError
+from lib.errors import InputError, ProductError, StorageError
 from lib.images.files import write_volume
 from lib.images.volume import Volume
+from lib.storage.atomic import atomic_path
 from lib.task.task_file import task_from
 from scoring.database.engine import open_database
 from scoring.worklist.queue_state import queue_state
 from tests.apps.servers.running_server import wait_for
 
-TASK = task_from({"name": "one", "modality": "CT", "labels": {"lesion": 1}, "region": "organ"}, where="test")
+TASK = task_from({"name": "one", "modality": "CT", "labels": {"lesion": 1, "cyst": 2}, "region": "organ"}, where="test")
 
 
-def accept_all(scan: str, label: Path, image: Path, tag: str, sent: Mapping[str, Any]) -> ReviewedLabel:
-    return ReviewedLabel(label, {"warnings": [], "tag": tag})
-
-
-def refuse_all(scan: str, label: Path, image: Path, tag: str, sent: Mapping[str, Any]) -> ReviewedLabel:
-    raise InputError(f"label of {scan}: is wrong")
-
-
-def open_folder(folder: Path, review: Callable[..., ReviewedLabel] = accept_all, **options: bool) -> StudiesFolder:
-    return StudiesFolder(str(folder), review=review, **{"auto_reload": False, **options})
+def open_folder(folder: Path, **options: bool) -> StudiesFolder:
+    workspace = folder.parent / "workspace"
+    submission = LabelSubmission(
+        TASK,
+        open_database(workspace / "database.sqlite"),
+        refused_folder=workspace / "refused",
+        versions_folder=workspace / "versions",
+    )
+    return StudiesFolder(str(folder), submission=submission, region=TASK.region, **{"auto_reload": False, **options})
 
 
 def write_image(path: Path, value: int = 0) -> Path:
@@ -78,15 +79,22 @@ def test_a_saved_label_is_there_after_a_restart(folder: Path, tmp_path: Path) ->
     store = open_folder(folder)
     assert Path(store.get_label_uri("b", "final")).read_bytes() == sent.read_bytes()
     info = store.get_label_info("b", "final")
-    assert (info["client_id"], info["review"]) == ("ann", {"warnings": [], "tag": "final"})
+    assert info["client_id"] == "ann"
+    assert info["review"] == {"warnings": [], "places": [], "voxels": {"lesion": 8, "cyst": 0}}
 
 
 def test_a_refused_label_changes_nothing(folder: Path, tmp_path: Path) -> None:
-    store = open_folder(folder, refuse_all)
+    store = open_folder(folder)
     standing = folder / "labels" / "final" / "a.nii.gz"
     before, revision = standing.read_bytes(), store.revision
-    with pytest.raises(InputError, match=r"^label of a: is wrong$"):
-        store.save_label("a", str(write_image(tmp_path / "sent.nii.gz", 2)), "final", {})
+    sent = write_image(tmp_path / "sent.nii.gz", 9)
+    with pytest.raises(
+        InputError,
+        match=r"^label of a: the label holds the unknown class 9; .*\. What you sent is kept on the server as a-\d{8}T",
+    ):
+        store.save_label("a", str(sent), "final", {})
+    (kept,) = (tmp_path / "workspace" / "refused").iterdir()
+    assert kept.read_bytes() == sent.read_bytes()
     assert standing.read_bytes() == before
     assert store.revision == revision
 
@@ -268,3 +276,93 @@ def test_the_register_lists_the_folder_only_after_a_change(
     register.synchronise()
     assert (queue_state(engine, generation=None).labelled, queue_state(engine, generation=None).free) == (2, 1)
     engine.dispose()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("odd"), KeyError("PatientID")])
+def test_whatever_goes_wrong_what_was_sent_is_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    store, sent = open_folder(folder), write_image(tmp_path / "sent.nii.gz", 2)
+    monkeypatch.setattr(store, "_standing", fail)
+    before = (folder / "labels" / "final" / "a.nii.gz").read_bytes()
+    with pytest.raises(ProductError, match=r"label of a: could not be stored .* is kept on the server as a-") as told:
+        store.save_label("a", str(sent), "final", {})
+    (kept,) = (tmp_path / "workspace" / "refused").iterdir()
+    assert kept.read_bytes() == sent.read_bytes()
+    assert isinstance(told.value, StorageError) == isinstance(error, OSError)
+    assert (folder / "labels" / "final" / "a.nii.gz").read_bytes() == before
+
+
+def test_a_label_of_a_scan_that_is_gone_is_kept(folder: Path, tmp_path: Path) -> None:
+    sent = write_image(tmp_path / "sent.nii.gz", 2)
+    with pytest.raises(ImageNotFoundException) as told:
+        open_folder(folder).save_label("nobody", str(sent), "final", {})
+    assert "is kept on the server as nobody-" in told.value.msg
+    (kept,) = (tmp_path / "workspace" / "refused").iterdir()
+    assert kept.read_bytes() == sent.read_bytes()
+
+
+def test_a_name_in_two_spellings_is_one_scan_with_its_label(folder: Path, tmp_path: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
+    write_image(folder / f"{nfd}.nii.gz")
+    write_image(folder / "labels" / "final" / f"{nfc}.nii.gz", 1)
+    store = open_folder(folder)
+    assert store.list_images().count(nfc) == 1
+    assert nfd not in store.list_images()
+    assert nfc in store.get_labeled_images()
+    assert store.get_image_uri(nfc) == str(folder / f"{nfd}.nii.gz")
+    assert {pair["image"] for pair in store.datalist()} == {str(folder / f"{name}.nii.gz") for name in ("a", nfd)}
+    sent = write_image(tmp_path / "sent.nii.gz", 2)
+    store.save_label(nfc, str(sent), "final", {"client_id": "ann"})
+    labels = [path.name for path in (folder / "labels" / "final").iterdir() if not path.name.isascii()]
+    assert labels == [f"{nfc}.nii.gz"]
+    assert Path(open_folder(folder).get_label_uri(nfc, "final")).read_bytes() == sent.read_bytes()
+
+
+def test_an_index_that_an_earlier_version_spelled_otherwise_keeps_what_is_known_of_a_label(folder: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
+    write_image(folder / f"{nfd}.nii.gz")
+    open_folder(folder).save_label(
+        nfc, str(write_image(folder.parent / "sent.nii.gz", 1)), "final", {"client_id": "ann"}
+    )
+    index = json.loads((folder / INDEX).read_text())
+    index["objects"][nfd] = index["objects"].pop(nfc)
+    (folder / INDEX).write_text(json.dumps(index))
+    store = open_folder(folder)
+    assert store.get_label_info(nfc, "final")["client_id"] == "ann"
+    assert sorted(store.list_images()) == sorted(["a", "b", "c.d", nfc])
+
+
+def test_a_scan_whose_name_is_no_text_is_left_out_and_labels_without_a_scan_are_told(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(folder / "labels" / "final" / "gone.nii.gz", 1)
+    write_image(folder / "whole.nii.gz").rename(folder / os.fsdecode(b"M\xfcller.nii.gz"))
+    store = open_folder(folder)
+    assert sorted(store.list_images()) == ["a", "b", "c.d"]
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [line for line in told if "M\\xfcller.nii.gz: has a name that is not UTF-8" in line]
+    assert [line for line in told if "gone.nii.gz: has no scan beside it" in line]
+    store.refresh()
+    assert len([record for record in caplog.records if "gone.nii.gz" in record.getMessage()]) == 1
+
+
+def test_what_a_killed_server_left_half_written_is_removed_at_the_start(folder: Path) -> None:
+    left = [
+        folder / ".tmp-1.json",
+        folder / "labels" / "final" / ".tmp-2.nii.gz",
+        folder / "labels" / "organ" / ".tmp-3",
+    ]
+    for path in left:
+        path.write_text("half")
+    open_folder(folder, read_only=True)
+    assert all(path.exists() for path in left)
+    with atomic_path(folder / "labels" / "final" / "b.nii.gz") as being_written:
+        being_written.write_text("half")
+        open_folder(folder)
+        assert being_written.exists()
+    assert not any(path.exists() for path in left)
+    assert (folder / ".hidden.nii.gz").exists()

@@ -61,3 +61,12 @@ def test_the_file_is_json_at_every_moment(path: Path) -> None:
     for stage in ("reading", "training", "cross-validation"):
         stats(stage, 1, 1)
         assert json.loads(path.read_text())["stage"] == stage
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\xff", b'{"best_metric": "high"}', b'"text"', b"null"])
+def test_damaged_figures_are_written_again_by_the_next_training(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ensemble.json"
+    path.write_bytes(content)
+    assert isinstance(read_train_stats(path), dict)
+    TrainStats(path)
+    assert read_train_stats(path)["best_metric"] == 0.0

@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "training": {"iterations": 140, "patch_voxels": 8000},
     }
     (folder / "task.yaml").write_text(yaml.safe_dump(task, sort_keys=False))
-    server = RunningServer(studies, folder, {"task": str(folder / "task.yaml")})
+    server = RunningServer(studies, folder, {"task": str(folder / "task.yaml"), "stock_routes": "session"})
     try:
         server.client().train_start("ensemble", {})
         state = server.finish("train")

@@ -1,6 +1,7 @@
 """MONAI Label's own client walks the whole loop against the real server."""
 
 import json
+import signal
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -104,7 +105,7 @@ class Walk:
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     folder = tmp_path_factory.mktemp("walk")
     studies = write_studies(folder / "studies")
-    conf = {"task": str(write_task(folder)), "lease_minutes": "30"}
+    conf = {"task": str(write_task(folder)), "lease_minutes": "30", "stock_routes": "session"}
     server = RunningServer(studies, folder, conf)
     try:
         walk = Walk(server, folder)
@@ -311,7 +312,7 @@ def test_a_truncated_scan_is_answered_with_a_reason(walk: Walk, tmp_path: Path) 
     whole = (walk.server.studies / f"{name(0)}.nii.gz").read_bytes()
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(whole[: len(whole) // 2])
-    answer = infer_status(walk.server, "calibrated_ensemble", str(broken))
+    answer = walk.server.request("POST", "/infer/calibrated_ensemble", files={"file": broken.open("rb")})
     assert answer.status_code == 422
     assert "truncated" in answer.json()["detail"]
 
@@ -406,14 +407,57 @@ def test_a_wrong_label_is_refused_and_nothing_is_lost(walk: Walk, tmp_path: Path
     assert info["ext"] == ".nii.gz"
 
 
-def test_an_empty_label_is_taken_with_a_warning(walk: Walk, tmp_path: Path) -> None:
-    made = phantom(1)
+def test_a_nonsense_label_is_taken_with_warnings_that_lead_to_the_place_and_the_older_one_is_kept(
+    walk: Walk, tmp_path: Path
+) -> None:
+    made, server = phantom(1), walk.server
+    older = (server.studies / "labels" / "final" / f"{name(1)}.nii.gz").read_bytes()
+    assert infer_status(server, "calibrated_ensemble", name(1)).ok  # the heatmap is known from now on
     path = tmp_path / "empty.nii.gz"
     write_volume(path, type(made.label)(np.zeros_like(made.label.array), made.label.affine))
-    saved = walk.server.client().save_label(name(1), str(path))
+    saved = server.client().save_label(name(1), str(path))
     assert saved["voxels"] == {"lesion": 0}
-    (warning,) = saved["warnings"]
-    assert warning.startswith(f"label of {name(1)}: holds no foreground")
+    told = saved["warnings"]
+    assert any(line.startswith(f"label of {name(1)}: holds no foreground") for line in told)
+    assert any("is replaced; it is kept on the server as" in line for line in told)
+    (place,) = saved["places"]
+    assert (place["kind"], place["class"]) == ("missing_class", "lesion")
+    assert place["message"] in told
+    i, j, k = place["voxel"]
+    assert made.label.array[i, j, k] > 0
+    lps = np.diag([-1, -1, 1, 1]) @ made.label.affine @ [i, j, k, 1]
+    np.testing.assert_allclose(place["lps_mm"], lps[:3], atol=1e-3)
+    assert older in [kept.read_bytes() for kept in (server.workspace / "label_versions").iterdir()]
+
+
+def test_two_annotators_of_one_scan_are_told_of_each_other(walk: Walk, tmp_path: Path) -> None:
+    target = name(0)
+    path = write_label(tmp_path / "mine.nii.gz", phantom(0))
+    empty = tmp_path / "theirs.nii.gz"
+    write_volume(empty, type(phantom(0).label)(np.zeros_like(phantom(0).label.array), phantom(0).label.affine))
+
+    def submit(file: Path, who: str, started_from: str) -> requests.Response:
+        params = json.dumps({"client_id": who, "started_from": started_from})
+        with file.open("rb") as stream:
+            return walk.server.request(
+                "PUT", f"/datastore/label?image={target}", data={"params": params}, files={"label": (file.name, stream)}
+            )
+
+    standing = walk.server.request("GET", f"/datastore/label/info?label={target}&tag=final").json()["label_version"]
+    assert submit(empty, "bob", standing).status_code == 200
+    answer = submit(path, "ann", standing)
+    assert answer.status_code == 409
+    detail = answer.json()["detail"]
+    assert (detail["conflict"], detail["submitted_by"]) == ("label", "bob")
+    chosen = submit(path, "ann", detail["label_version"])
+    assert chosen.status_code == 200
+    assert chosen.json()["label_version"] not in ("", standing, detail["label_version"])
+
+
+def test_refused_labels_are_counted(walk: Walk) -> None:
+    kept = list((walk.server.workspace / "refused_labels").iterdir())
+    told = walk.server.client().info()["refused_labels"]
+    assert told == {"count": len(kept), "bytes": sum(file.stat().st_size for file in kept)}
 
 
 def test_a_label_of_another_tag_leaves_the_queue_alone(walk: Walk, tmp_path: Path) -> None:
@@ -478,7 +522,7 @@ def test_kill_9_during_training_and_scoring_loses_nothing(tmp_path: Path) -> Non
     finally:
         # Killed in the middle of scoring, the server alone: the scoring process must notice by itself.
         server.kill(with_children=False)
-    _, alive = psutil.wait_procs(trainers, timeout=30)
+    _, alive = psutil.wait_procs(trainers, timeout=3)
     for process in alive:
         process.kill()
     assert not alive
@@ -501,9 +545,10 @@ def test_kill_9_during_training_and_scoring_loses_nothing(tmp_path: Path) -> Non
         server.client().train_start("ensemble", {})
         wait_for(lambda: bool(server.background_processes()), seconds=30, what="the trainer")
         trainers = server.background_processes()
-        server.stop()
+        server.process.terminate()
         _, alive = psutil.wait_procs(trainers, timeout=10)
         assert not alive
+        assert server.process.wait(timeout=30) == -signal.SIGTERM
     finally:
         server.kill()
 

@@ -3,6 +3,7 @@
 The module cannot run outside Slicer, so `SlicerModule` does what its source does with the answers.
 """
 
+import json
 import re
 import types
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
+from urllib.parse import quote
 
 import nibabel as nib
 import nrrd
@@ -18,6 +20,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from monailabel.client.client import MONAILabelClientException
 
+from tests.apps.routes.hostile import NAMES, Answer, faults, forged_lines
 from tests.apps.servers.running_server import RunningServer, wait_for
 from tests.tiny_studies import TinyStudies, copy_trained_studies
 
@@ -88,7 +91,9 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> TinyStudies:
 
 @pytest.fixture(scope="module")
 def server(studies: TinyStudies, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(studies.folder, tmp_path_factory.mktemp("server"), {"task": str(studies.task)})
+    # As docs/slicer.md says where scans are loaded from files of one's own.
+    conf = {"task": str(studies.task), "stock_routes": "session,upload"}
+    server = RunningServer(studies.folder, tmp_path_factory.mktemp("server"), conf)
     try:
         yield server
         server.stop()
@@ -118,6 +123,10 @@ def same_grid(image: sitk.Image, other: sitk.Image) -> bool:
 
 def read_scan(studies: TinyStudies, name: str) -> sitk.Image:
     return sitk.ReadImage(str(studies.folder / f"{name}.nii.gz"))
+
+
+def read_scan_bytes(studies: TinyStudies, name: str) -> bytes:
+    return (studies.folder / f"{name}.nii.gz").read_bytes()
 
 
 def test_info_holds_what_the_module_reads(module: SlicerModule) -> None:
@@ -150,10 +159,11 @@ def test_a_sample_is_leased_to_who_asked_and_can_be_loaded(server: RunningServer
     assert sample["id"] != other["id"]
     holders = {line["id"]: line["leased_to"] for line in server.request("GET", "/worklist/").json()["scans"]}
     assert (holders[sample["id"]], holders[other["id"]]) == ("ann", "bea")
-    # Where Slicer sees the server's files it loads `path`, elsewhere it downloads to a file called `name`.
+    # Without a `path` that it sees itself, Slicer downloads to a file called `name`.
+    assert "path" not in sample
     assert sample["name"] == f"{sample['id']}.nii.gz"
     downloaded = server.request("GET", "/datastore/image", params={"image": sample["id"]})
-    assert downloaded.content == Path(sample["path"]).read_bytes()
+    assert downloaded.content == (studies.folder / sample["name"]).read_bytes()
     # It then looks for a prediction that was stored, and goes on without when there is none.
     assert "original" not in ann.client.datastore()["objects"][sample["id"]]["labels"]
     with pytest.raises(MONAILabelClientException, match="404"):
@@ -204,6 +214,19 @@ def test_a_submitted_label_counts_and_keeps_its_class(
     assert sample["id"] not in {line["id"] for line in module.server.request("GET", "/worklist/").json()["scans"]}
 
 
+def test_what_slicer_sends_is_refused_when_another_page_sends_it(
+    module: SlicerModule, studies: TinyStudies, scan: str
+) -> None:
+    standing = studies.folder / "labels" / "final" / f"{scan}.nii.gz"
+    before = standing.read_bytes()
+    file = {"label": (standing.name, read_scan_bytes(studies, scan))}
+    for page in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}):
+        answer = module.server.request("PUT", "/datastore/label", params={"image": scan}, files=file, headers=page)
+        assert answer.status_code == 403
+    assert standing.read_bytes() == before
+    assert module.client.info()["name"]
+
+
 def test_a_segment_that_is_no_class_is_refused_with_its_name(
     module: SlicerModule, studies: TinyStudies, scan: str, tmp_path: Path
 ) -> None:
@@ -226,6 +249,29 @@ def test_a_volume_that_was_loaded_in_slicer_is_uploaded_and_segmented(
     image, _ = module.run("calibrated_ensemble", "my volume")
     expected, _ = module.run("calibrated_ensemble", studies.labelled[1])
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(expected))
+
+
+def test_no_hostile_request_fails_forges_a_line_of_the_log_or_tells_a_path(
+    module: SlicerModule, studies: TinyStudies, scan: str
+) -> None:
+    server = module.server
+    for name in NAMES:
+        sent = {"params": json.dumps({"client_id": name, "label_info": name, "class": name, "label_tag": name})}
+        query = quote(name.encode("utf-8", "surrogatepass"), safe="")
+        answers = [
+            server.request("DELETE", f"/datastore/image?id={query}"),
+            server.request("GET", f"/datastore/label?label={query}&tag={query}"),
+            server.request("POST", f"/infer/heatmap?image={query}", data=sent),
+            server.request("POST", f"/infer/heatmap?image={scan}&output=json", data=sent),
+            server.request("PUT", f"/datastore/image?image={query}", files={"file": ("a.nii.gz", b"no scan")}),
+            server.request("PUT", f"/datastore/label?image={query}", data=sent, files={"label": ("a.nii.gz", b"x")}),
+            server.request("POST", "/activelearning/random", json={"client_id": name, "strategy": name}),
+        ]
+        found = [Answer(answer.url, answer.status_code, answer.text) for answer in answers]
+        assert [(answer, fault) for answer in found for fault in faults(answer, [str(studies.folder.parent)])] == []
+    log = server.log.read_text(encoding="utf-8")
+    assert forged_lines(log) == []
+    assert "Traceback" not in log
 
 
 def test_training_is_started_watched_and_stopped(module: SlicerModule, studies: TinyStudies, tmp_path: Path) -> None:

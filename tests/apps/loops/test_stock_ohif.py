@@ -11,6 +11,9 @@ import pytest
 from tests.apps.servers.running_server import RunningServer
 from tests.tiny_studies import TinyStudies, copy_trained_studies
 
+ELSEWHERE = "http://ohif.example:3000"
+"""Where another OHIF is served, which the server is told of."""
+
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> TinyStudies:
@@ -19,7 +22,11 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> TinyStudies:
 
 @pytest.fixture(scope="module")
 def server(studies: TinyStudies, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(studies.folder, tmp_path_factory.mktemp("server"), {"task": str(studies.task)})
+    server = RunningServer(
+        studies.folder,
+        tmp_path_factory.mktemp("server"),
+        {"task": str(studies.task), "allowed_hosts": "scans.example", "allowed_origins": ELSEWHERE},
+    )
     try:
         yield server
         server.stop()
@@ -58,3 +65,33 @@ def test_its_panel_gets_a_scan_and_a_label_with_the_values_of_info(server: Runni
         assert (header["type"], header["encoding"]) == ("uint8", "raw")
         found |= set(np.unique(label).tolist())
     assert found == {0, *models[model]["labels"].values()}
+
+
+def test_one_that_is_served_elsewhere_works_where_a_setting_names_it(
+    server: RunningServer, studies: TinyStudies
+) -> None:
+    page = {"Origin": ELSEWHERE, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    leave = server.request("OPTIONS", "/infer/calibrated_ensemble", headers=page | asked)
+    assert leave.status_code == 200
+    assert leave.headers["access-control-allow-origin"] == ELSEWHERE
+    query = {"image": studies.labelled[0], "output": "image"}
+    for method, path, options in (
+        ("GET", "/info/", {}),
+        ("POST", "/infer/calibrated_ensemble", {"params": query, "files": {"params": (None, "{}")}}),
+    ):
+        answer = server.request(method, path, headers=page, **options)
+        assert answer.ok
+        assert answer.headers["access-control-allow-origin"] == ELSEWHERE
+        other = server.request(method, path, headers=page | {"Origin": "http://other.example:3000"}, **options)
+        assert other.status_code == 403
+        assert "access-control-allow-origin" not in other.headers
+
+
+def test_the_server_goes_by_the_names_that_a_setting_gives(server: RunningServer) -> None:
+    assert server.request("GET", "/info/", headers={"Host": "scans.example"}).ok
+    own = {"Host": "scans.example", "Origin": "http://scans.example"}
+    assert server.request("POST", "/activelearning/random", json={}, headers=own).ok
+    assert server.request("GET", "/info/", headers={"Host": "evil.example"}).status_code == 400
+    forwarded = {"X-Forwarded-Host": "scans.example", "Origin": "https://scans.example"}
+    assert server.request("POST", "/activelearning/random", json={}, headers=forwarded).ok

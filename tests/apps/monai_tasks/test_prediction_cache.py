@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -163,6 +164,11 @@ def test_a_prediction_is_made_again_only_when_scan_or_generation_changed(
     write("scan.nii.gz", np.full((3, 3, 3), 15))
     assert predictor.predict(scan).prediction.volume_mm3["anterior"] == 27 * 12.0
     assert workspace.predicted == 3
+    status = scan.stat()
+    array = np.full((3, 3, 3), 25.0)
+    scan.write_bytes(write("other.nii.gz", array).read_bytes().ljust(status.st_size, b"\0"))
+    os.utime(scan, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert predictor.predict(scan).prediction.volume_mm3["posterior"] == 27 * 12.0
 
 
 def test_only_the_last_predictions_are_kept(

@@ -9,6 +9,7 @@ import pytest
 from apps.calibrated_ensemble.monai_tasks.result_files import result_dtype, result_suffix, write_result
 from lib.errors import InputError
 from lib.images.files import read_scan
+from lib.images.volume import Volume
 from lib.simulation.phantoms import make_phantom
 
 
@@ -16,7 +17,7 @@ from lib.simulation.phantoms import make_phantom
 @pytest.mark.parametrize("orientation", ["RAS", "LPS", "PIR"])
 def test_a_result_is_read_back_at_its_place(suffix: str, orientation: str) -> None:
     made = make_phantom(0, orientation=orientation, tilt=20.0).posterior
-    path = Path(write_result(made.array, made.affine, suffix=suffix))
+    path = Path(write_result(made, suffix=suffix))
     try:
         back = read_scan(path)
         by_itk = itk.imread(str(path))
@@ -34,8 +35,8 @@ def test_channels_come_first_in_nrrd_and_last_in_nifti(compress: bool) -> None:
     rng = np.random.default_rng(0)
     heatmap = rng.random((2, 5, 6, 7), dtype=np.float32)
     affine = np.diag([2.0, 3.0, 4.0, 1.0])
-    nrrd = Path(write_result(heatmap, affine, suffix=".nrrd", compress=compress))
-    nifti = Path(write_result(heatmap, affine, suffix=".nii.gz"))
+    nrrd = Path(write_result(Volume(heatmap, affine), suffix=".nrrd", compress=compress))
+    nifti = Path(write_result(Volume(heatmap, affine), suffix=".nii.gz"))
     try:
         data, header = pynrrd.read(str(nrrd))
         np.testing.assert_array_equal(data, heatmap)

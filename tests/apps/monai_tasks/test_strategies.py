@@ -8,7 +8,8 @@ from apps.calibrated_ensemble.monai_tasks.strategies import NextScan, NothingLef
 from apps.calibrated_ensemble.project import Project
 from lib.datasets.scan_source import ScanNames
 from lib.datasets.studies_folder import FolderScans
-from scoring.database.score_records import record_score
+from scoring.database.score_records import Scored, record_score
+from scoring.worklist.leases import end_lease
 from tests.apps.made_up_project import ONE_CLASS, open_project
 
 
@@ -62,6 +63,18 @@ def test_the_answer_holds_what_the_annotator_should_know(least_certain: NextScan
         "generation": "g1",
         "served_again": False,
     }
+
+
+def test_an_estimate_of_a_file_that_was_replaced_is_shown_to_nobody(
+    least_certain: NextScan, store: Store, project: Project, tmp_path: Path
+) -> None:
+    scored = Scored(store.stamp("b"), "a digest")
+    record_score(project.engine, "b", "g1", {"lesion": 0.2}, seconds=0, scored=scored)
+    assert least_certain({"client_id": "ann"}, store)["mean_estimated_dsc"] == 0.2
+    end_lease(project.engine, "b", client="ann")
+    (tmp_path / "b.nii.gz").write_bytes(b"exported again")
+    answer = least_certain({"client_id": "ann"}, store)
+    assert (answer["id"], answer["estimated_dsc"], answer["mean_estimated_dsc"]) == ("b", None, None)
 
 
 @pytest.mark.parametrize("client", ["ann", None, ""])

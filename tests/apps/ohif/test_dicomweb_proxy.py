@@ -16,6 +16,7 @@ import pydicom
 import pytest
 from dicomweb_client import DICOMwebClient
 from fastapi import HTTPException
+from fastapi.responses import Response
 from hypothesis import given
 from hypothesis import strategies as st
 from monailabel.config import settings
@@ -25,6 +26,7 @@ from pydicom.data import get_testdata_file
 from apps.calibrated_ensemble.ohif.dicomweb_proxy import (
     compress,
     dicomweb_router,
+    harmless_type,
     replace_addresses,
     upstream_target,
 )
@@ -213,6 +215,93 @@ def test_only_what_concerns_the_answer_is_sent_on_and_back(made_up: ServedApp, p
     assert answer.headers.get("server") != "PACS 1.0"
 
 
+def test_a_session_of_one_client_is_not_sent_with_another_ones_request(made_up: ServedApp, pacs: MadeUpPacs) -> None:
+    for _ in range(3):
+        assert "set-cookie" not in ask(made_up, "studies").headers
+    pacs.answers["login"] = Response(headers={"Set-Cookie": "session=ann; Path=/; Domain=127.0.0.1; Max-Age=999"})
+    ask(made_up, "login")
+    ask(made_up, "studies", headers={"Cookie": "own=1"})
+    assert len(pacs.asked) == 5
+    assert not [headers["cookie"] for *_, headers in pacs.asked if "cookie" in headers]
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed_on"),
+    [
+        ("text/html", "text/plain"),
+        ("text/html; charset=utf-8", "text/plain; charset=utf-8"),
+        (" Text/HTML;charset=latin-1", "text/plain;charset=latin-1"),
+        ("text/xml", "text/plain"),
+        ("text/javascript", "text/plain"),
+        ("application/xhtml+xml", "application/octet-stream"),
+        ("application/xml", "application/octet-stream"),
+        ("image/svg+xml", "application/octet-stream"),
+        ("application/javascript", "application/octet-stream"),
+        ("application/x-shockwave-flash", "application/octet-stream"),
+        ("multipart/x-mixed-replace; boundary=x", "application/octet-stream"),
+        ("text/html, application/json", "text/plain"),
+        ("nonsense", "application/octet-stream"),
+        ("", "application/octet-stream"),
+        *(
+            (media_type, media_type)
+            for media_type in (
+                "application/dicom",
+                "application/dicom+json",
+                "application/dicom+xml; charset=utf-8",
+                "application/json",
+                "application/octet-stream",
+                "application/pdf",
+                'multipart/related; type="application/octet-stream"; boundary=x',
+                "Multipart/Related; boundary=X",
+                "image/jpeg",
+                "image/png",
+                "image/jls",
+                "image/dicom-rle",
+                "video/mp4",
+            )
+        ),
+    ],
+)
+def test_what_is_no_dicomweb_becomes_text_or_bytes(sent: str, passed_on: str) -> None:
+    assert harmless_type(sent) == passed_on
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_nothing_of_the_pacs_runs_under_our_origin(made_up: ServedApp, pacs: MadeUpPacs, status: int) -> None:
+    page = b"<!doctype html><script>fetch('/datastore/')</script>"
+    pacs.answers["page"] = Response(page, status, media_type="text/html; charset=utf-8")
+    pacs.answers["sniffed"] = Response(page, status)
+    pacs.answers["list"] = Response(b"[]", status, media_type="application/dicom+json")
+    for path, media_type in {
+        "page": "text/plain; charset=utf-8",
+        "sniffed": "application/octet-stream",
+        "list": "application/dicom+json",
+    }.items():
+        answer = ask(made_up, path)
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == media_type
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
+    assert ask(made_up, "page").content == page
+
+
+def test_what_is_not_sent_again_has_no_type(made_up: ServedApp, pacs: MadeUpPacs) -> None:
+    pacs.answers["studies"] = Response(status_code=304, headers={"ETag": '"7"'})
+    answer = ask(made_up, "studies", headers={"If-None-Match": '"7"'})
+    assert (answer.status_code, answer.headers["etag"]) == (304, '"7"')
+    assert "content-type" not in answer.headers
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_pacs_that_sends_elsewhere_is_not_followed(made_up: ServedApp, pacs: MadeUpPacs, status: int) -> None:
+    pacs.answers["studies"] = Response(b"secret", status, {"Location": f"{made_up.url}/elsewhere"})
+    answer = ask(made_up, "studies")
+    assert answer.status_code == 502
+    assert "sends elsewhere" in answer.json()["detail"]
+    assert "location" not in answer.headers
+    assert [path for _, path, *_ in pacs.asked] == [b"/pacs/rs/studies"]
+
+
 def test_head_is_asked_as_head(made_up: ServedApp, pacs: MadeUpPacs) -> None:
     answer = httpx.head(f"{made_up.url}/viewer/dicom-web/studies")
     assert (answer.status_code, answer.content) == (206, b"")
@@ -300,6 +389,22 @@ def test_with_monai_labels_sign_in_only_its_users_reach_the_pacs(
     assert answer.status_code == expected
     own = "Basic " + base64.b64encode(b"server:word").decode()
     assert [asked[3]["authorization"] for asked in pacs.asked] == ([own] if expected == 206 else [])
+
+
+def test_a_token_of_the_sign_in_never_reaches_the_pacs(
+    made_up: ServedApp, pacs: MadeUpPacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "MONAI_LABEL_AUTH_ENABLE", True)
+    user = User(username="ann", roles=[settings.MONAI_LABEL_AUTH_ROLE_USER])
+    made_up.app.dependency_overrides[get_current_user] = lambda: user
+    assert ask(made_up, "studies", headers={"Authorization": "Bearer of the sign-in"}).status_code == 206
+    assert "authorization" not in pacs.asked[0][3]
+    # Its 401 would look as if the sign-in had ended.
+    pacs.answers["studies"] = Response(b"", 401, {"WWW-Authenticate": "Basic"})
+    answer = ask(made_up, "studies", headers={"Authorization": "Bearer of the sign-in"})
+    assert answer.status_code == 502
+    assert "MONAI_LABEL_DICOMWEB_PASSWORD" in answer.json()["detail"]
+    assert "www-authenticate" not in answer.headers
 
 
 @given(path=st.text(max_size=30), query=st.binary(max_size=10))

@@ -9,14 +9,14 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from apps.calibrated_ensemble.datastores.indexed_scans import IndexedScans
-from apps.calibrated_ensemble.datastores.studies_folder import StudiesFolder
 from apps.calibrated_ensemble.http_errors import answer_errors
 from apps.calibrated_ensemble.jobs.scan_register import ScanRegister
 from apps.calibrated_ensemble.project import Project
 from apps.calibrated_ensemble.routes.worklist import worklist_router
+from lib.datasets.scans import stamp_files
 from scoring.database.scan_list import mark_labelled, synchronise_scans
-from scoring.database.score_records import record_failure, record_score
-from tests.apps.datastores.test_studies_folder import accept_all, write_image
+from scoring.database.score_records import Scored, record_failure, record_score
+from tests.apps.datastores.test_studies_folder import open_folder, write_image
 from tests.apps.made_up_project import open_project
 
 
@@ -41,13 +41,24 @@ def client(tmp_path: Path, project: Project, engine: Engine) -> TestClient:
     studies = tmp_path / "studies"
     for name in "abcd":
         write_image(studies / f"{name}.nii.gz")
-    datastore = StudiesFolder(str(studies), review=accept_all, auto_reload=False)
+    datastore = open_folder(studies)
     (project.workspace.root / "current").write_text("g")
     app = FastAPI()
     scans = IndexedScans(datastore, project.task)
     app.include_router(worklist_router(project, datastore, ScanRegister(scans, project.engine)))
     answer_errors(app)
     return TestClient(app)
+
+
+def test_an_estimate_of_a_file_that_was_replaced_is_not_shown(
+    client: TestClient, engine: Engine, tmp_path: Path
+) -> None:
+    scored = Scored(stamp_files(tmp_path / "studies" / "b.nii.gz", None), "a digest")
+    record_score(engine, "b", "g", {"lesion": 0.2}, seconds=1.0, scored=scored)
+    assert client.get("/worklist/").json()["scans"][0]["mean_estimated_dsc"] == 0.2
+    write_image(tmp_path / "studies" / "b.nii.gz")
+    line = client.get("/worklist/").json()["scans"][0]
+    assert (line["id"], line["estimated_dsc"], line["mean_estimated_dsc"]) == ("b", None, None)
 
 
 def take(client: TestClient, scan: str, annotator: str) -> int:

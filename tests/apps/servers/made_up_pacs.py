@@ -9,9 +9,14 @@ from fastapi.responses import Response, StreamingResponse
 
 
 class MadeUpPacs:
-    """What was asked, and answers that a test decides on."""
+    """What was asked, and answers that a test decides on.
+
+    Attributes:
+        answers: by path below the root, what it answers there; something harmless elsewhere.
+    """
 
     def __init__(self) -> None:
+        self.answers: dict[str, Response] = {}
         self.asked: list[tuple[str, bytes, bytes, dict[str, str]]] = []
         self.sent_chunks = 0
         self.was_left = threading.Event()
@@ -26,6 +31,9 @@ class MadeUpPacs:
     def echo(self, request: Request) -> Response:
         scope = request.scope
         self.asked.append((request.method, scope["raw_path"], scope["query_string"], dict(request.headers)))
+        answer = self.answers.get(request.url.path.removeprefix("/pacs/rs/"))
+        if answer is not None:
+            return answer
         hop_by_hop = {"Set-Cookie": "a=b", "Keep-Alive": "timeout=1", "Server": "PACS 1.0", "ETag": '"7"'}
         return Response(b"{}", 206, hop_by_hop, media_type="application/octet-stream")
 

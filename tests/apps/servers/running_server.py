@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import psutil
 import requests
 from monailabel.client.client import MONAILabelClient
 
-APP = Path(__file__).resolve().parents[3] / "apps" / "calibrated_ensemble"
+REPOSITORY = Path(__file__).resolve().parents[3]
+APP = REPOSITORY / "apps" / "calibrated_ensemble"
 START_SECONDS = 120.0
 
 
@@ -26,9 +27,20 @@ class RunningServer:
         folder: for the server's log and the client's files.
         conf: settings of the app, key to value.
         port: where it listens; a free one by default.
+        environment: more variables.
+        application: another than MONAI Label's, `module:name` in this repository.
     """
 
-    def __init__(self, studies: Path | str, folder: Path, conf: dict[str, str], *, port: int = 0):
+    def __init__(
+        self,
+        studies: Path | str,
+        folder: Path,
+        conf: dict[str, str],
+        *,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+        application: str | None = None,
+    ):
         self.studies = Path(studies)
         self.workspace = Path(conf["workspace"]) if "workspace" in conf else Path(studies) / ".calibrated_ensemble"
         self.log = folder / f"server-{time.time_ns()}.log"
@@ -38,15 +50,19 @@ class RunningServer:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("CALIBRATED_ENSEMBLE_")}
-        environment |= {"OMP_NUM_THREADS": "1", "MONAI_LABEL_SESSION_PATH": str(folder / "sessions")}
+        variables = {key: value for key, value in os.environ.items() if not key.startswith("CALIBRATED_ENSEMBLE_")}
+        variables |= {"OMP_NUM_THREADS": "1", "MONAI_LABEL_SESSION_PATH": str(folder / "sessions")}
+        variables |= environment or {}
         command = [sys.executable, "-m", "monailabel.main", "start_server"]
         command += ["--app", str(APP), "--studies", str(studies), "--host", "127.0.0.1", "--port", str(self.port)]
         for key, value in conf.items():
             command += ["--conf", key, value]
+        if application is not None:
+            command += ["--uvicorn_app", application]
+            variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), variables.get("PYTHONPATH")]))
         with self.log.open("wb") as log:
             # Elsewhere than in the checkout, so that nothing is found only because it is the working folder.
-            self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT)
         try:
             self._wait_until_it_answers()
         except BaseException:
@@ -95,7 +111,8 @@ class RunningServer:
         def answers() -> bool:
             assert self.process.poll() is None, f"the server ended:\n{self.log.read_text()[-3000:]}"
             try:
-                return requests.get(f"{self.url}/info/", timeout=30).ok
+                # One that asks for a sign-in answers 401.
+                return requests.get(f"{self.url}/info/", timeout=30).status_code in (200, 401)
             except requests.ConnectionError:
                 return False
 

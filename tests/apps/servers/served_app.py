@@ -16,17 +16,18 @@ class ServedApp:
 
     Args:
         routers: in the order in which they are asked.
+        port: where it listens; a free one by default.
 
     Attributes:
         url: of the server, without a slash at its end.
         app: for overriding dependencies.
     """
 
-    def __init__(self, *routers: APIRouter):
+    def __init__(self, *routers: APIRouter, port: int = 0):
         self.app = FastAPI()
         for router in routers:
             self.app.include_router(router)
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._server = uvicorn.Server(uvicorn.Config(self.app, log_level="warning"))

@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 
 from apps.calibrated_ensemble.terminal.exit_status import STATUSES, exit_status, status_of
@@ -66,3 +68,20 @@ def test_every_class_of_error_has_a_status() -> None:
     assert len(classes) > 5
     assert [kind for kind in classes if status_of(kind("x")) is None] == []
     assert NotTrainedError in STATUSES
+
+
+def test_a_command_that_is_told_to_end_says_so_and_has_the_status_of_the_signal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def command() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            raise StorageError("a.nii.gz: half-written")
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert exit_status(command) == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().err == (
+        "calibrated-ensemble: stopped; what is finished is kept, run the same command again to go on\n"
+    )

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from apps.calibrated_ensemble.terminal.progress import TerminalProgress
+from apps.calibrated_ensemble.terminal.termination import TerminatedError
 
 
 def _log() -> Console:
@@ -29,17 +30,19 @@ def test_a_log_gets_one_line_for_every_tenth() -> None:
     assert lines[-1] == "training: 100 of 100  loss 0.25  w some class with a long name -3"
 
 
-def test_a_swallowed_interrupt_stops_the_work_at_the_next_step() -> None:
+@pytest.mark.parametrize(("number", "stop"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminatedError)])
+def test_a_swallowed_interrupt_stops_the_work_at_the_next_step(number: int, stop: type[BaseException]) -> None:
     with TerminalProgress(_log()) as progress:
         progress("training", 1, 3)
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
+        with contextlib.suppress(stop):
+            signal.raise_signal(number)
+        with pytest.raises(stop):
             progress("training", 2, 3)
 
 
-def test_the_handler_of_before_is_back_afterwards() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_handler_of_before_is_back_afterwards(number: int) -> None:
+    before = signal.getsignal(number)
     with TerminalProgress(_log()):
-        assert signal.getsignal(signal.SIGINT) != before
-    assert signal.getsignal(signal.SIGINT) is before
+        assert signal.getsignal(number) != before
+    assert signal.getsignal(number) is before

@@ -47,6 +47,18 @@ def test_voxels_of_one_kind_and_voxels_that_a_threshold_parts_have_a_finite_curv
     assert h.sum() == pytest.approx(foreground, abs=2.5)
 
 
+def test_where_foreground_grows_rarer_with_the_softmax_the_share_of_foreground_takes_the_place_of_a_falling_curve() -> (
+    None
+):
+    p = np.linspace(0.011, 1, 1000)
+    truth = np.random.default_rng(0).random(1000) < 0.4 * (1 - p)
+    curve = fit_platt_curve(count_probabilities(p, truth))
+    assert curve is not None
+    assert curve.slope == 0
+    np.testing.assert_allclose(curve(p), truth.mean(), atol=2e-3)
+    assert PlattScaling(curves=(curve, PlattCurve(slope=0.5, intercept=-1), None)).rises == (False, True, False)
+
+
 def test_one_voxel_is_enough() -> None:
     curve = fit_platt_curve(count_probabilities(np.array([0.7]), np.array([True])))
     assert curve is not None

@@ -28,6 +28,10 @@ from lib.calibration.base import Calibration, Calibrator
 
 
 class Certainty(Calibration):
+    @property
+    def rises(self):
+        return (True,)
+
     def heatmap(self, outputs):
         return outputs.segmentations.any(axis=(0, 1))[None]
 
@@ -73,6 +77,19 @@ def test_every_heatmap_is_of_probabilities(heatmap: str, settings: dict[str, str
     assert h.min() >= 0
     assert 0 < h.max() <= 1
     np.testing.assert_array_equal(task.calibrator.fit(some_statistics(outputs)).heatmap(outputs), h)
+
+
+@every_heatmap
+@pytest.mark.parametrize("solver", ["nonnegative", "unconstrained"])
+def test_a_calibration_rises_for_what_members_find_and_not_for_what_none_of_them_knows(
+    heatmap: str, solver: str
+) -> None:
+    label = np.random.default_rng(0).integers(0, 3, (6, 5, 4), np.uint8)
+    noise = np.random.default_rng(1).random((3, 6, 5, 4), np.float32)
+    of_first = np.where(label == 1, 0.6 + 0.3 * noise, 0.3 * noise)
+    softmax = np.stack([of_first, np.zeros_like(of_first)], axis=1)
+    statistics = reduce_outputs(softmax, (of_first > 0.5).astype(np.uint8), label, served=1)
+    assert a_task(heatmap=heatmap, solver=solver).calibrator.fit(statistics).rises == (True, False)
 
 
 @every_heatmap

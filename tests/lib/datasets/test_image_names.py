@@ -2,6 +2,7 @@
 
 import logging
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,34 @@ def test_a_link_that_leads_nowhere_hides_no_other_scan(tmp_path: Path) -> None:
     assert list(images.files) == ["a"]
     assert sorted(path.name for path in images.ignored) == ["circle.nii.gz", "through.nii.gz"]
     assert find_image(tmp_path, "circle") is None
+
+
+NFC, NFD = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
+
+
+def test_a_file_whose_name_is_no_text_is_left_out_by_name_and_the_others_stay(tmp_path: Path) -> None:
+    fill(tmp_path, "a.nii.gz", "two\nlines.nii.gz", os.fsdecode(b"M\xfcller.nii.gz"))
+    images = name_images(tmp_path)
+    assert list(images.files) == ["a"]
+    assert len(images.ignored) == 2
+    assert all("rename it" in reason for reason in images.ignored.values())
+
+
+def test_what_is_left_out_is_told_in_one_line_of_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fill(tmp_path, "a.nii.gz", "two\nlines.nii.gz", os.fsdecode(b"M\xfcller.nii.gz"))
+    files_by_name(tmp_path)
+    told = sorted(record.getMessage() for record in caplog.records)
+    assert [line.split(":")[0].removeprefix(f"{tmp_path}/") for line in told] == [
+        "M\\xfcller.nii.gz",
+        "two\\nlines.nii.gz",
+    ]
+    assert all("\n" not in line and line.encode() for line in told)
+
+
+def test_a_name_spelled_in_two_ways_is_one(tmp_path: Path) -> None:
+    fill(tmp_path, f"{NFC}.nii.gz", f"{NFD}.nii.gz")
+    images = name_images(tmp_path)
+    assert images.files == {NFC: tmp_path / f"{NFD}.nii.gz"}
+    assert list(images.ignored) == [tmp_path / f"{NFC}.nii.gz"]
+    for spelled in (NFC, NFD):
+        assert find_image(tmp_path, spelled) == tmp_path / f"{NFD}.nii.gz"

@@ -1,4 +1,5 @@
 import os
+import unicodedata
 from pathlib import Path
 from random import Random
 
@@ -214,7 +215,7 @@ def test_scans_are_symbolic_links_where_hard_ones_are_impossible(
 
 def test_region_masks_get_the_tasks_tag(tmp_path: Path, decathlon: tuple[Path, Path]) -> None:
     prepared = prepare_studies(*decathlon, tmp_path / "studies", regions=decathlon[1], region_tag="kidney")
-    assert prepared == Prepared(10, 8, prepared.labels, (), 8)
+    assert prepared == Prepared(10, 8, prepared.labels, (), 8, ())
     studies = read_studies(tmp_path / "studies", a_task(region="kidney"))
     assert all(scan.region and scan.region.parent.name == "kidney" for scan in studies.labelled)
     with pytest.raises(InputError, match="need the tag"):
@@ -225,6 +226,25 @@ def test_region_masks_get_the_tasks_tag(tmp_path: Path, decathlon: tuple[Path, P
 def test_more_labels_than_there_are_is_refused(tmp_path: Path, decathlon: tuple[Path, Path], labelled: int) -> None:
     with pytest.raises(InputError, match=f"labelled: is {labelled}, but 8 scans have a label"):
         prepare_studies(*decathlon, tmp_path / "studies", labelled=labelled)
+
+
+def test_labels_and_masks_that_match_no_scan_are_named(tmp_path: Path, decathlon: tuple[Path, Path]) -> None:
+    images, labels = decathlon
+    fill(labels, "Case_008.nii.gz")
+    regions = fill(tmp_path / "regionsTr", "case_000.nii.gz", "case_00O.nii.gz")
+    prepared = prepare_studies(images, labels, tmp_path / "studies", regions=regions, region_tag="organ")
+    assert prepared.without_scan == (labels / "Case_008.nii.gz", regions / "case_00O.nii.gz")
+    assert not list((tmp_path / "studies" / "labels").rglob("Case_008*"))
+
+
+def test_names_spelled_in_two_ways_of_unicode_are_one(tmp_path: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
+    images, labels = fill(tmp_path / "imagesTr", f"{nfd}.nii.gz"), fill(tmp_path / "labelsTr", f"{nfc}.nii.gz")
+    prepared = prepare_studies(images, labels, tmp_path / "studies")
+    assert (prepared.labels, prepared.without_scan) == ((nfc,), ())
+    (scan,) = read_studies(tmp_path / "studies", a_task()).labelled
+    assert (scan.name, scan.image.name, scan.label.name) == (nfc, f"{nfc}.nii.gz", f"{nfc}.nii.gz")
+    assert prepare_studies(images, labels, tmp_path / "studies") == prepared
 
 
 def test_labels_of_other_scans_are_refused(tmp_path: Path, decathlon: tuple[Path, Path]) -> None:

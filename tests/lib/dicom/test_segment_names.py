@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from lib.dicom.segment_names import class_value, replace_values, segment_name, segment_values, values_by_name
+from lib.dicom.segment_names import segment_name, segment_values, values_by_name
 from lib.errors import InputError
+from lib.task.class_names import class_value, replace_values
 
 LABELS = {"Tumour": 2, "cyst": 5}
 SUBMITTED = {"anterior": 1, "posterior": 2}

@@ -229,6 +229,11 @@ def overlap(dataset: Dataset) -> None:
         frame.PlanePositionSequence = dataset.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence
 
 
+def endless(dataset: Dataset) -> None:
+    dataset.NumberOfFrames = 9000
+    dataset.PerFrameFunctionalGroupsSequence = [dataset.PerFrameFunctionalGroupsSequence[0]] * 9000
+
+
 DAMAGE: dict[str, tuple[Callable[[Dataset], object], str]] = {
     "fractional": (lambda seg: setattr(seg, "SegmentationType", "FRACTIONAL"), "is a FRACTIONAL segmentation; export"),
     "a scan": (lambda seg: setattr(seg, "SOPClassUID", HEADERS[0].SOPClassUID), "is an object of class 1.2.840"),
@@ -273,6 +278,7 @@ DAMAGE: dict[str, tuple[Callable[[Dataset], object], str]] = {
     ),
     "no frames": (lambda seg: delattr(seg, "PerFrameFunctionalGroupsSequence"), "frames and tells of 0 where they li"),
     "too many frames": (lambda seg: setattr(seg, "NumberOfFrames", 99), "has 99 frames and tells of 18"),
+    "endless frames": (endless, "has 9000 frames, its series 6 slices, so that at most 18 would be right"),
     "an overlap": (overlap, "slice 1: "),
     "no pixels": (lambda seg: delattr(seg, "PixelData"), "has no pixels"),
     "too few pixels": (

@@ -169,3 +169,32 @@ def test_a_header_without_its_study_is_refused() -> None:
     del headers[1].StudyInstanceUID
     with pytest.raises(InputError, match="has no StudyInstanceUID; send the series with complete headers"):
         segmentation_dataset(make_label(0), headers, labels=LABELS, colours=COLOURS)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PatientBirthDate", "00000000"),
+        ("PatientBirthDate", "1970-01-01"),
+        ("PatientBirthDate", "19701301"),
+        ("StudyDate", "unknown"),
+        ("StudyTime", "12:30:00"),
+        ("StudyTime", "250000"),
+        ("PatientBirthTime", "noon"),
+        ("PatientSex", "W"),
+        ("StudyDate", ["20200101", "20200102"]),
+        ("PatientName", ["A^B", "C^D"]),
+    ],
+)
+@pytest.mark.parametrize("way", ["file", "dicomweb"])
+def test_a_header_value_that_may_be_empty_and_cannot_be_read_becomes_empty(
+    keyword: str, value: str | list[str], way: str, tmp_path: Path
+) -> None:
+    series = make_series()
+    for image in series:
+        setattr(image, keyword, value)
+    headers = series if way == "file" else [Dataset.from_json(image.to_json_dict()) for image in series]
+    written = pydicom.dcmread(write(make_label(1), headers, tmp_path / "seg.dcm"))
+    expected = "A^B" if keyword == "PatientName" else "20200101" if isinstance(value, list) else ""
+    assert str(written.get(keyword) or "") == expected
+    assert written.StudyInstanceUID == series[0].StudyInstanceUID

@@ -144,7 +144,7 @@ DAMAGE: dict[str, tuple[Callable[[list[Dataset]], object], str]] = {
         ],
         "shifted sideways by up to 1.0 pixels",
     ),
-    "no frame of reference": (lambda headers: change(headers, "FrameOfReferenceUID", ""), "as FrameOfReferenceUID"),
+    "two frames of reference": (lambda headers: change(headers, "FrameOfReferenceUID", "1.2"), "2 frames of reference"),
     "frames": (lambda headers: change(headers, "NumberOfFrames", 2), "multi-frame objects, which are not supported"),
     "functional groups": (
         lambda headers: change(headers, "SharedFunctionalGroupsSequence", [Dataset()]),

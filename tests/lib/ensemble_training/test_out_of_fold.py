@@ -230,7 +230,7 @@ def test_a_damaged_evaluation_is_made_again(
     for one, other in zip(before, again, strict=True):
         assert one.file == other.file
         np.testing.assert_array_equal(one.dice, other.dice)
-        assert f"{one.file}: is damaged" in caplog.text
+        assert f"{one.file}: cannot be read" in caplog.text
     assert before[0].file.read_bytes() == content
 
 

@@ -510,3 +510,16 @@ def test_a_damaged_generation_is_made_again(copied: Trained, monkeypatch: pytest
     assert workspace.current() == again.id
     after = tree(again.path)
     assert {key for key in before if before[key] != after[key]} <= {"manifest.json", "statistics.npz"}
+
+
+def test_training_heals_what_says_which_generation_serves_and_the_folds(
+    copied: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = record_training(monkeypatch)
+    (copied.workspace.root / "current").write_bytes(b"\xff\xfe")
+    (copied.workspace.root / "folds.json").write_text('{"patients": []}')
+    generation = train(copied.task, copied.scans, copied.workspace)
+    assert generation is not None
+    assert copied.workspace.current() == generation.id == copied.generation.id
+    assert copied.workspace.read_folds(copied.task.fold_count) == copied.generation.fold_of_patient
+    assert log.stages == []

@@ -53,11 +53,11 @@ def test_an_interrupted_run_goes_on_where_it_was(
     judged: Judged, comparison: Comparison, jobs: list[ScanJob], predicted: list[object], tmp_path: Path
 ) -> None:
     whole = StatisticsRun(comparison, judged.output / "statistics", device="cpu")
-    files = whole.files(jobs, stage="", progress=silent)
+    files = list(whole.files(jobs, stage="", progress=silent).values())
     assert not predicted
     for file in files[1:]:
         shutil.copy(file, tmp_path)
-    again = StatisticsRun(comparison, tmp_path, device="cpu").files(jobs, stage="", progress=silent)
+    again = list(StatisticsRun(comparison, tmp_path, device="cpu").files(jobs, stage="", progress=silent).values())
     assert len(predicted) == 1
     assert [file.name for file in again] == [file.name for file in files]
     before, after = read_statistics(files[0]), read_statistics(again[0])
@@ -73,14 +73,14 @@ def test_a_corrected_label_a_corruption_and_a_fold_are_other_statistics(
     run = StatisticsRun(comparison, tmp_path, device="cpu")
     variants = [job, corrected, replace(job, corrupted=True), replace(job, fold=0)]
     files = run.files(variants, stage="", progress=silent)
-    assert len(predicted) == len(set(files)) == len(variants)
+    assert len(predicted) == len(set(files.values())) == len(variants)
 
 
 def test_out_of_fold_scans_are_predicted_by_the_served_generation_alone(
     judged: Judged, comparison: Comparison, jobs: list[ScanJob]
 ) -> None:
     run = StatisticsRun(comparison, judged.output / "statistics", device="cpu")
-    *_, out_of_fold = map(read_statistics, run.files(jobs, stage="", progress=silent))
+    *_, out_of_fold = map(read_statistics, run.files(jobs, stage="", progress=silent).values())
     assert set(out_of_fold.true_dsc) == {"calibrated"}
     assert not [name for name in out_of_fold.estimates if name.startswith("dropout")]
 
@@ -117,3 +117,22 @@ def test_progress_is_told_of_every_scan(judged: Judged, comparison: Comparison, 
     run = StatisticsRun(comparison, judged.output / "statistics", device="cpu")
     run.files(jobs, stage="evaluating", progress=lambda *step, **_: told.append(step))
     assert told == [("evaluating", number, len(jobs)) for number in range(1, len(jobs) + 1)]
+
+
+def test_what_one_scan_raises_is_named_and_does_not_stop_the_rest(
+    judged: Judged, comparison: Comparison, jobs: list[ScanJob], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.nii.gz"
+    cut.write_bytes(jobs[0].scan.image.read_bytes()[:3000])
+    truncated = replace(jobs[0], scan=replace(jobs[0].scan, name="cut", image=cut))
+    odd = replace(jobs[1], scan=replace(jobs[1].scan, name="odd"), corrupted=True)
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr(statistics_run, "corrupt", fail)
+    run = StatisticsRun(comparison, judged.output / "statistics", device="cpu")
+    files = run.files([truncated, odd, *jobs], stage="", progress=silent)
+    assert list(files) == jobs
+    assert "cut.nii.gz: cannot be read as an image" in run.failed["cut"]
+    assert "ZeroDivisionError: nobody foresaw this" in run.failed["odd"]

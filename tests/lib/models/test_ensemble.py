@@ -202,6 +202,15 @@ def test_the_same_scan_gives_the_same_prediction(ensemble: Ensemble, prediction:
     np.testing.assert_array_equal(again.heatmap, prediction.heatmap)
 
 
+def test_an_empty_region_leaves_nothing_to_estimate(trained: Trained, scan: Volume) -> None:
+    task = trained.generation.task.model_copy(update={"region": "organ"})
+    nothing = Volume(np.zeros(scan.shape, bool), scan.affine)
+    prediction = Ensemble(replace(trained.generation, task=task), device="cpu").predict(scan, nothing)
+    assert not prediction.heatmap.any()
+    assert (prediction.estimated_dsc, prediction.mean_estimated_dsc) == ({}, None)
+    assert Ensemble(trained.generation, device="cpu").predict(scan, nothing).estimated_dsc  # a task without a region
+
+
 def test_outside_the_region_everything_is_zero(trained: Trained, prediction: Prediction, scan: Volume) -> None:
     """And inside it nothing changes; a task without a region takes no notice of a mask."""
     middle = np.median(np.argwhere(prediction.heatmap[0] > 0), axis=0).astype(int)
@@ -300,9 +309,9 @@ def test_the_heatmaps_of_the_folds_average_to_that_of_the_whole_ensemble(trained
     np.testing.assert_allclose(np.mean(heatmaps[1:], axis=0), heatmaps[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("folds", [[2], [-1], [0, 2], []])
-def test_a_fold_that_is_not_there_is_refused(trained: Trained, folds: list[int]) -> None:
-    with pytest.raises(ValueError, match="folds 0 to 1"):
+@pytest.mark.parametrize("folds", [[2], [-1], [0, 2], [], [0, 0], [0, 1, 0]])
+def test_a_fold_that_is_not_there_or_comes_twice_is_refused(trained: Trained, folds: list[int]) -> None:
+    with pytest.raises(ValueError, match="give some of the generation's, 0 to 1, each once"):
         Ensemble(trained.generation, device="cpu", folds=folds)
 
 
@@ -332,3 +341,18 @@ def test_a_prediction_knows_the_scans_grid_and_what_its_quality_is_judged_by(
         typical_volumes=generation.typical_volumes,
     )
     assert prediction.estimated_dsc == {"lesion": expected}
+
+
+def test_a_class_that_cross_validation_never_found_is_said_and_estimated_as_it_found_it(
+    trained: Trained, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = Ensemble(trained.generation, device="cpu").predict(a_ball_volume(7)[0])
+    assert caplog.messages == []
+    (name,) = trained.generation.task.classes
+    never = replace(trained.generation, metrics={**trained.generation.metrics, "dice": {name: 0.0}})
+    prediction = Ensemble(never, device="cpu").predict(a_ball_volume(7)[0])
+    assert found.estimated_dsc[name] > 0.5
+    assert prediction.estimated_dsc == {name: 0.0}
+    assert (
+        f"class {name}: its heatmap does not tell yet where it is, so that its estimated DSC is that of " in caplog.text
+    )

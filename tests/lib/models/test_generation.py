@@ -295,3 +295,41 @@ def test_a_number_that_is_none_is_not_published(tmp_path: Path, publish_result: 
     with pytest.raises(ValueError, match="not JSON compliant"):
         publish_result(typical_volumes=(np.nan,))
     assert list((tmp_path / "generations").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("dice", "coefficients", "expected"),
+    [
+        (0.8, (0.1, 0.2, 0.5), {}),
+        (0.3, (0.0, 0.0, 0.0), {"lesion": 0.3}),  # found, though the heatmap does not tell where
+        (0.3, (0.5, -0.9, 0.1), {"lesion": 0.3}),  # less probable where all members vote for it
+        (0.0, (0.1, 0.2, 0.5), {"lesion": 0.0}),  # never found in cross-validation
+        (None, (0.0, 0.0, 0.0), {"lesion": 0.0}),  # never labelled
+    ],
+)
+def test_a_class_is_doubtful_that_was_never_found_or_whose_heatmap_does_not_rise(
+    publish_result: Publish, dice: float | None, coefficients: tuple[float, ...], expected: dict[str, float]
+) -> None:
+    calibration = WeightedVotes(coefficients=(coefficients,), combination=FoldAggregation.MEAN)
+    settings: dict[str, Any] = {"calibration": calibration, "metrics": {"dice": {"lesion": dice}}}
+    assert publish_result(method=Method.CALIBRATED, **settings).doubtful_classes == expected
+
+
+def test_a_baseline_which_is_not_served_has_no_doubtful_classes(publish_result: Publish) -> None:
+    assert publish_result(metrics={"dice": {"lesion": None}}).doubtful_classes == {}
+
+
+@pytest.mark.parametrize("content", ["[]", '{"anna": "first"}', "null", '{"anna": '])
+def test_folds_of_another_shape_are_named(published: Generation, content: str) -> None:
+    (published.path / "folds.json").write_text(content)
+    with pytest.raises(DamagedGenerationError, match=r"folds\.json: .*train again"):
+        read_generation(published.path)
+
+
+def test_a_message_about_damaged_statistics_names_the_file_once(published: Generation) -> None:
+    file = published.path / "statistics.npz"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(DamagedGenerationError) as caught:
+        _ = read_generation(published.path).statistics
+    assert str(caught.value).startswith(f"{file}: cannot be read (")
+    assert str(caught.value).count("statistics.npz") == 1

@@ -34,6 +34,17 @@ def test_the_estimated_dsc_is_that_of_the_heatmap_in_place_of_the_truth(predicti
     assert prediction.mean_estimated_dsc == pytest.approx((2.5 / 3.5 + 0.9) / 2)
 
 
+def test_a_class_whose_heatmap_tells_nothing_is_estimated_by_what_is_expected_of_it(prediction: Prediction) -> None:
+    doubtful = replace(prediction, expected_dsc={"cyst": 0.0})
+    assert doubtful.estimated_dsc == pytest.approx({"tumour": 2 * 1.25 / (1.5 + 2), "cyst": 0.0})
+    assert list(doubtful.estimated_dsc) == ["tumour", "cyst"]
+
+
+def test_nothing_is_estimated_where_the_region_mask_is_empty(prediction: Prediction) -> None:
+    nowhere = replace(prediction, is_nowhere=True, expected_dsc={"cyst": 0.0})
+    assert (nowhere.estimated_dsc, nowhere.mean_estimated_dsc) == ({}, None)
+
+
 def test_volumes_are_in_cubic_millimetres(prediction: Prediction) -> None:
     assert prediction.volume_mm3 == {"tumour": 24.0, "cyst": 0.0}
     assert prediction.expected_volume_mm3 == {"tumour": pytest.approx(18.0), "cyst": pytest.approx(6.0)}

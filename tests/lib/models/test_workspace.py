@@ -1,12 +1,14 @@
+import json
 import shutil
 import threading
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from lib.errors import BusyError, DamagedGenerationError, InputError, NotTrainedError, StorageError
+from lib.errors import BusyError, DamagedGenerationError, NotTrainedError, StorageError
 from lib.models import workspace as workspace_module
 from lib.models.generation import read_generation
 from lib.models.workspace import Workspace
@@ -125,11 +127,57 @@ def test_what_killed_trainings_left_is_removed_and_nothing_else(copied: Trained)
     Workspace(workspace.root / "new").remove_leftovers()
 
 
-def test_damaged_folds_are_named_with_what_to_do(tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path)
-    (tmp_path / "folds.json").write_text('{"fold_count": 3, "pat')
-    with pytest.raises(InputError, match=r"folds.json: cannot be read .*; put back a copy"):
-        workspace.read_folds(3)
+DAMAGED_FOLDS = [
+    b'{"fold_count": 3, "pat',
+    b"[]",
+    b'{"fold_count": 2}',
+    b'{"fold_count": 2, "patients": ["anna"]}',
+    b'{"fold_count": 2, "patients": {"anna": "first"}}',
+    b'{"fold_count": "two", "patients": {}}',
+    b"\xff\xfe",
+    b"",
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED_FOLDS)
+def test_damaged_folds_are_named_and_taken_from_the_newest_generation(
+    copied: Trained, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    workspace, file = copied.workspace, copied.workspace.root / "folds.json"
+    before = workspace.read_folds(2)
+    file.write_bytes(content)
+    assert workspace.read_folds(2) == before == copied.generation.fold_of_patient
+    assert caplog.messages[0].startswith(f"{file}: is damaged (")
+    assert workspace.read_folds(3) == {}
+    assert workspace.assign_folds(sorted(before), fold_count=2, seed=0) == before
+    assert Workspace(workspace.root).read_folds(2) == before  # written whole again
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"", b"../../elsewhere", b"two\nlines", b"nul\0", b"generations/x", b"."]
+)
+def test_a_damaged_name_of_the_current_generation_is_named(copied: Trained, content: bytes) -> None:
+    (copied.workspace.root / "current").write_bytes(content)
+    for ask in (copied.workspace.current, copied.workspace.generation):
+        with pytest.raises(DamagedGenerationError, match=r"current: is damaged, it holds b.*; train again") as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+    assert not copied.workspace.is_current(copied.generation)
+    copied.workspace.make_current(copied.generation)
+    assert copied.workspace.is_current(copied.generation)
+
+
+def test_a_name_of_the_current_generation_that_cannot_be_read_is_no_missing_model(copied: Trained) -> None:
+    (copied.workspace.root / "current").unlink()
+    (copied.workspace.root / "current").mkdir()
+    with pytest.raises(StorageError, match="current: cannot be read"):
+        copied.workspace.current()
+
+
+def test_folds_that_an_earlier_version_spelled_otherwise_are_those_of_the_same_patients(tmp_path: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
+    (tmp_path / "folds.json").write_text(json.dumps({"fold_count": 2, "patients": {nfd: 1}}))
+    assert Workspace(tmp_path).read_folds(2) == {nfc: 1}
 
 
 def test_one_scoring_waits_for_the_other(tmp_path: Path) -> None:

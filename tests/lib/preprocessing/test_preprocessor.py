@@ -313,3 +313,15 @@ def test_real_scans_are_standardised_and_their_labels_return(task: str, spacing:
             np.testing.assert_array_equal(back, label.array)
         else:
             assert _dice(back > 0, label.array > 0) > 0.9
+
+
+@pytest.mark.parametrize("spacing", [(20.0, 20.0, 30.0), (150.0, 150.0, 150.0)])
+def test_a_scan_that_would_grow_out_of_all_proportion_is_refused_before_it_does(spacing: tuple[float, ...]) -> None:
+    scan = Volume(np.zeros((48, 44, 24), np.float32), np.diag([*spacing, 1.0]))
+    with pytest.raises(InputError, match=r"voxels of 1?[25]0 x .* mm would become \d+ x \d+ x \d+ voxels"):
+        Preprocessor(_plan((1, 1, 2))).apply_to_scan(scan)
+
+
+def test_thick_slices_of_fine_pixels_may_grow() -> None:
+    scan = Volume(np.zeros((40, 40, 6), np.float32), np.diag([1.0, 1.0, 6.0, 1.0]))
+    assert Preprocessor(_plan((0.5, 0.5, 0.5))).apply_to_scan(scan).shape == (1, 79, 79, 61)

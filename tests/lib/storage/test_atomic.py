@@ -1,17 +1,19 @@
 """What is written is whole or not there."""
 
+import os
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lib.errors import InputError, StorageError
-from lib.storage.atomic import atomic_folder, atomic_path, write_text
+from lib.storage.atomic import atomic_folder, atomic_path, remove_leftovers, write_text
 from tests.unprivileged import read_only_folder
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -49,11 +51,22 @@ def _run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_text_is_written_whole_and_readable_by_others(tmp_path: Path) -> None:
+@pytest.fixture
+def umask() -> Iterator[Callable[[int], int]]:
+    """Sets the umask, for one test."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_text_is_written_whole(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "note.txt"
     write_text(path, "größer\n")
     assert path.read_bytes() == "größer\n".encode()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -64,6 +77,50 @@ def test_the_temporary_name_keeps_the_suffixes_and_the_folder(tmp_path: Path) ->
         assert temporary.name != "scan.a.nii.gz"
         assert not (tmp_path / "scan.a.nii.gz").exists()
     assert (tmp_path / "scan.a.nii.gz").exists()
+
+
+@pytest.mark.parametrize(("mask", "of_file", "of_folder"), [(0o077, 0o600, 0o700), (0o002, 0o664, 0o775)])
+def test_who_may_read_what_is_new_is_what_the_umask_says(
+    tmp_path: Path, umask: Callable[[int], int], mask: int, of_file: int, of_folder: int
+) -> None:
+    umask(mask)
+    write_text(tmp_path / "note.txt", "x")
+    with atomic_folder(tmp_path / "one") as folder:
+        (folder / "file").write_text("x")
+    assert mode(tmp_path / "note.txt") == of_file
+    assert mode(tmp_path / "one") == of_folder
+    assert mode(tmp_path / "one" / "file") == of_file
+
+
+@pytest.mark.parametrize("before", [0o600, 0o640, 0o666, 0o444])
+def test_who_may_read_a_file_stays_when_it_is_written_again(
+    tmp_path: Path, umask: Callable[[int], int], before: int
+) -> None:
+    path = tmp_path / "note.txt"
+    umask(0o027)
+    write_text(path, "old")
+    path.chmod(before)
+    write_text(path, "new")
+    assert (path.read_text(), mode(path)) == ("new", before)
+
+
+def test_a_link_that_is_replaced_gives_its_mode_to_nothing(tmp_path: Path, umask: Callable[[int], int]) -> None:
+    umask(0o077)
+    target, path = tmp_path / "target", tmp_path / "link"
+    target.write_text("theirs")
+    target.chmod(0o666)
+    path.symlink_to(target)
+    write_text(path, "ours")
+    assert (mode(path), mode(target), target.read_text()) == (0o600, 0o666, "theirs")
+
+
+def test_a_name_that_is_as_long_as_can_be_is_written_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / ("a." + "x" * 246 + ".nii.gz")
+    write_text(path, "x")
+    with atomic_path(path) as temporary:
+        assert temporary.name.endswith(".gz")
+        temporary.write_text("y")
+    assert path.read_text() == "y"
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
@@ -144,7 +201,6 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
         assert not path.exists()
     assert (path / "sub" / "file").read_text() == "x"
     assert list(path.parent.iterdir()) == [path]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
 def test_a_failure_leaves_no_folder(tmp_path: Path) -> None:
@@ -173,3 +229,36 @@ def test_what_cannot_be_read_is_not_taken_for_what_cannot_be_written(tmp_path: P
     with pytest.raises(InputError, match=r"^.*in/missing.nii.gz: cannot be read \(No such file"), write(target) as path:
         shutil.copyfile(source, path)
     assert not target.exists()
+
+
+_WRITER = """
+import sys, time
+from pathlib import Path
+from lib.storage.atomic import atomic_folder, atomic_path
+with atomic_path(Path(sys.argv[1]) / "file.nii.gz") as file, atomic_folder(Path(sys.argv[1]) / "folder") as folder:
+    for path in (file, folder / "part"):
+        path.write_text("half")
+    print("writing", flush=True)
+    time.sleep(120)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    (tmp_path / ".hidden.nii.gz").write_text("of somebody else")
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(tmp_path)], cwd=_ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "writing\n"
+        with atomic_path(tmp_path / "own.txt") as own:
+            own.write_text("whole")
+            remove_leftovers(tmp_path)
+            assert len(list(tmp_path.glob(".tmp-*"))) == 3
+        assert (tmp_path / "own.txt").read_text() == "whole"
+    finally:
+        writer.kill()
+        writer.wait(timeout=30)
+    assert len(list(tmp_path.glob(".tmp-*"))) == 2
+    remove_leftovers(tmp_path, tmp_path / "missing")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden.nii.gz", "own.txt"]

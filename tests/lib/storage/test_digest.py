@@ -1,11 +1,12 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.storage.digest import digest_file, digest_settings
+from lib.storage.digest import digest_file, digest_settings, file_stamp
 
 _KEYS = st.text(max_size=4)
 _VALUES = st.recursive(
@@ -38,3 +39,25 @@ def test_the_order_of_keys_does_not_matter(settings: dict[str, object], random: 
 def test_numbers_without_an_equal_have_no_digest(value: object) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         digest_settings(value)
+
+
+def test_a_stamp_changes_with_whatever_is_written_whatever_times_it_bears(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"abc")
+    before, status = file_stamp(file), file.stat()
+    assert file_stamp(file) == before
+    (tmp_path / "other").write_bytes(b"xyz")
+    (tmp_path / "other").replace(file)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file_stamp(file) != before
+
+
+def test_the_stamp_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "series").mkdir()
+    stamps = [file_stamp(tmp_path / "series")]
+    for content in (b"abc", b"abd"):
+        (tmp_path / "series" / "1.dcm").write_bytes(content)
+        stamps.append(file_stamp(tmp_path / "series"))
+    (tmp_path / "series" / "1.dcm").rename(tmp_path / "series" / "2.dcm")
+    stamps += [file_stamp(tmp_path / "series"), file_stamp(tmp_path / "nothing")]
+    assert len(set(stamps)) == 5

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lib.errors import StorageError
-from lib.storage.disk import is_disk_full, make_folder, writing_to
+from lib.storage.disk import check_writable, is_disk_full, make_folder, writing_to
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ def test_the_file_that_cannot_be_written_is_named() -> None:
     expected = r"out/a\.dcm: cannot be written \(No space left on device\); free some"
     with pytest.raises(StorageError, match=expected), writing_to(Path("out/a.dcm")):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_folder_that_takes_no_files_is_named_and_one_that_does_stays_empty(tmp_path: Path) -> None:
+    check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(StorageError, match="absent: cannot be written"):
+        check_writable(tmp_path / "absent")
 
 
 def test_a_folder_is_made_with_those_above_it_or_named(tmp_path: Path) -> None:

@@ -62,6 +62,16 @@ def test_each_scan_is_a_patient_unless_a_pattern_says_otherwise() -> None:
     assert task().patient("P7_week2") == "P7_week2"
     assert grouped.patient("P7_week2") == grouped.patient("P7_week9") == "P7"
     assert grouped.patient("unnumbered") == "unnumbered"
+    assert (grouped.patient_in("P7_week2"), grouped.patient_in("unnumbered")) == ("P7", None)
+    assert task().patient_in("P7_week2") is None
+
+
+@pytest.mark.parametrize("pattern", ["^(?:(P[0-9]+)_)?", "^(P[0-9]+)?_?", "^((?:P[0-9]+)?)"])
+def test_a_group_that_need_not_match_names_no_patient_where_it_does_not(pattern: str) -> None:
+    grouped = task(patient_pattern=pattern)
+    assert grouped.patient("P7_week2") == "P7"
+    assert grouped.patient("unnumbered") == "unnumbered"
+    assert grouped.patient_in("unnumbered") is None
 
 
 @pytest.mark.parametrize(
@@ -79,6 +89,15 @@ def test_each_scan_is_a_patient_unless_a_pattern_says_otherwise() -> None:
         ({"labels": {"a": 1, "b": 1}}, "two classes have the same value"),
         ({"labels": {"a": 0}}, "`labels.a` is 0; give class names with their values"),
         ({"labels": {"a": 256}}, "`labels.a` is 256; give class names with their values"),
+        (
+            {"labels": {"Tumor": 1, "tumor": 2}},
+            "`labels`: the class names 'Tumor' and 'tumor' are the same but for case",
+        ),
+        ({"labels": {"Läsion": 1, "LA\u0308SION ": 2}}, "are the same but for case; give two names"),
+        ({"labels": {"": 1}}, "`labels`: the class name '' is empty"),
+        ({"labels": {" ": 1}}, "`labels`: the class name ' ' is empty"),
+        ({"labels": {"Background": 1}}, "`labels`: the class name 'Background' stands for value 0"),
+        ({"labels": {"a\nb": 1}}, "`labels`: the class name 'a\\nb' holds control characters"),
         ({"w_dsc": "best"}, "`w_dsc` is 'best'; give one number per class, such as [-0.5, -1.5], or auto"),
         ({"w_dsc": [0, 1]}, "`w_dsc` has 2 values for 1 classes; give one per class"),
         ({"w_dsc": [float("nan")]}, "`w_dsc` is [nan]; give one number per class"),
@@ -181,3 +200,7 @@ def test_a_task_has_the_digest_that_version_0_1_gave_it(settings: dict[str, str]
         "preset": "paper",
     }
     assert digest_settings(Task.model_validate(given | settings).model_dump(mode="json")) == digest
+
+
+def test_a_generation_of_an_earlier_version_may_have_class_names_that_are_refused_now() -> None:
+    assert Task.model_validate(MINIMAL | {"labels": {"Tumor": 1, "tumor": 2}}).classes == ("Tumor", "tumor")

@@ -15,6 +15,7 @@ from lib.storage.digest import digest_chain
 from lib.training.checkpoints import CheckpointStore
 from tests.tiny_training import full_disk, tree
 
+DAY = 24 * 3600.0
 KEY, OTHER = "a" * 64, "b" * 64
 
 
@@ -100,9 +101,45 @@ def test_what_nothing_loaded_for_thirty_days_is_removed(tmp_path: Path) -> None:
         store.save(key, a_network())
         os.utime(store.path(key), (past, past))
     store.load(KEY, a_network())
+    looked_at(tmp_path, time.time() - DAY)
     store.remove_unused()
     assert store.has(KEY)
     assert not store.has(OTHER)
+
+
+def looked_at(folder: Path, moment: float) -> None:
+    """As the training of that moment left it."""
+    (folder / "unused_removed_at").touch()
+    os.utime(folder / "unused_removed_at", (moment, moment))
+
+
+def test_a_clock_that_jumped_throws_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, start = CheckpointStore(tmp_path), time.time()
+    for key in (KEY, OTHER):
+        store.save(key, a_network())
+    days = [1, 2, 400, 401, 3, 4, -5000, 5, 6, *range(7, 34)]
+    for day in days:
+        monkeypatch.setattr(time, "time", lambda day=day: start + day * DAY)
+        store.mark_used([store.path(KEY)])
+        store.remove_unused()
+        assert store.has(KEY)
+        assert store.has(OTHER), f"lost on day {day}"
+    for day in range(34, 40):
+        monkeypatch.setattr(time, "time", lambda day=day: start + day * DAY)
+        store.mark_used([store.path(KEY)])
+        store.remove_unused()
+    assert store.has(KEY)
+    assert not store.has(OTHER)  # thirty days after the clock was right again
+
+
+def test_after_a_long_pause_everything_is_kept_for_another_thirty_days(tmp_path: Path) -> None:
+    store, past = CheckpointStore(tmp_path), time.time() - 60 * DAY
+    store.save(KEY, a_network())
+    looked_at(tmp_path, past)
+    os.utime(store.path(KEY), (past, past))
+    store.remove_unused()
+    store.remove_unused()
+    assert store.has(KEY)
 
 
 def test_a_checkpoint_is_forgotten_by_any_name_of_its_file(tmp_path: Path) -> None:
@@ -132,6 +169,7 @@ def test_a_checkpoint_that_is_marked_as_used_stays(tmp_path: Path) -> None:
     for key in (KEY, OTHER):
         store.save(key, a_network())
         os.utime(store.path(key), (0, 0))
+    (tmp_path / "unused_removed_at").touch()
     store.mark_used([store.path(KEY)])
     store.remove_unused()
     assert store.has(KEY)

@@ -1,5 +1,6 @@
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -7,7 +8,7 @@ from sqlalchemy import Engine, func, select
 from lib.errors import DatabaseError, InputError, ProductError, StorageError
 from scoring.database.engine import open_database, reading, record_event, writing
 from scoring.database.scan_list import synchronise_scans
-from scoring.database.tables import events, information, scans
+from scoring.database.tables import SCHEMA_VERSION, events, information, metadata, scans
 from tests.unprivileged import read_only_folder
 
 
@@ -116,7 +117,7 @@ def test_a_lock_that_is_never_released_is_named(tmp_path: Path, monkeypatch: pyt
 def test_refuses_tables_of_a_later_version_and_leaves_them_alone(engine: Engine, database: str) -> None:
     with writing(engine) as connection:
         connection.execute(information.update().values(schema_version=99))
-    with pytest.raises(DatabaseError, match="version 99, this program knows 2 and earlier"):
+    with pytest.raises(DatabaseError, match=f"version 99, this program knows {SCHEMA_VERSION} and earlier"):
         open_database(database)
 
 
@@ -126,3 +127,57 @@ def test_refuses_tables_of_a_later_version_and_leaves_them_alone(engine: Engine,
 def test_refuses_a_url_it_cannot_use(url: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         open_database(url)
+
+
+@pytest.mark.parametrize("table", [table.name for table in metadata.sorted_tables])
+def test_a_database_without_a_table_is_named_with_what_to_do(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "database.sqlite"
+    open_database(path).dispose()
+    with sqlite3.connect(path) as file:
+        file.execute("PRAGMA foreign_keys = OFF")
+        file.execute(f"DROP TABLE {table}")
+    with pytest.raises(
+        DatabaseError, match=f"database.sqlite: is damaged, it lacks the table {table}; stop the server"
+    ):
+        open_database(path)
+
+
+def test_a_database_without_a_column_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "database.sqlite"
+    open_database(path).dispose()
+    with sqlite3.connect(path) as file:
+        file.execute("ALTER TABLE scores RENAME COLUMN mean TO average")
+    with pytest.raises(
+        DatabaseError, match=r"is damaged, it lacks scores\.mean; stop the server and move the database"
+    ):
+        open_database(path)
+
+
+def test_a_table_that_is_lost_while_it_is_used_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "database.sqlite"
+    engine = open_database(path)
+    with sqlite3.connect(path) as file:
+        file.execute("DROP TABLE events")
+    refused = pytest.raises(DatabaseError, match=r"\(no such table: .*events\); stop the server and move the database")
+    with refused, writing(engine) as connection:
+        record_event(connection, "served", time=0.0)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("code", "room", "right"),
+    [
+        (sqlite3.SQLITE_IOERR, 0, "disk I/O error: the disk is full); free some space"),
+        (sqlite3.SQLITE_IOERR, 1 << 30, "disk I/O error); the disk or one's share of it is full, or it fails"),
+        (sqlite3.SQLITE_READONLY, 1 << 30, "this user may not write to it or to its folder: choose a workspace"),
+    ],
+)
+def test_what_sqlite_says_of_the_disk_is_told_with_what_helps(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, code: int, room: int, right: str
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=room))
+    with pytest.raises(DatabaseError) as caught, writing(engine):
+        raise error
+    assert right in str(caught.value)

@@ -2,7 +2,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from scoring.database.engine import reading
-from scoring.database.scan_list import mark_labelled, synchronise_scans
+from scoring.database.scan_list import last_event, mark_labelled, synchronise_scans
 from scoring.database.score_records import record_score
 from scoring.database.tables import events, leases, scans
 from scoring.worklist.next_scan import next_scan
@@ -61,9 +61,18 @@ def test_a_label_for_a_scan_that_was_never_listed_counts(engine: Engine) -> None
     assert states(engine) == {"new": "labelled"}
 
 
-@pytest.mark.parametrize(("listed_at", "state"), [(99.0, "labelled"), (101.0, "unlabelled"), (None, "unlabelled")])
-def test_a_list_older_than_a_label_does_not_take_it_back(engine: Engine, listed_at: float | None, state: str) -> None:
+def test_a_list_older_than_a_label_does_not_take_it_back(engine: Engine) -> None:
     synchronise_scans(engine, ["a"], [])
-    mark_labelled(engine, "a", now=100.0)
-    synchronise_scans(engine, ["a"], [], listed_at=listed_at)
-    assert states(engine) == {"a": state}
+    before = last_event(engine)
+    mark_labelled(engine, "a")
+    synchronise_scans(engine, ["a"], [], last_event=before)
+    assert states(engine) == {"a": "labelled"}
+    synchronise_scans(engine, ["a"], [], last_event=last_event(engine))
+    assert states(engine) == {"a": "unlabelled"}
+
+
+@pytest.mark.parametrize("now", [0.0, 4e9])
+def test_a_label_that_is_removed_is_removed_whatever_the_clock_said_when_it_came(engine: Engine, now: float) -> None:
+    mark_labelled(engine, "a", now=now)
+    synchronise_scans(engine, ["a"], [], last_event=last_event(engine))
+    assert states(engine) == {"a": "unlabelled"}

@@ -3,7 +3,7 @@ from sqlalchemy import Engine, select
 
 from scoring.database.engine import reading
 from scoring.database.scan_list import mark_labelled, synchronise_scans
-from scoring.database.score_records import is_done, names_done, record_failure, record_score
+from scoring.database.score_records import Scored, keep_score, record_failure, record_score, scans_done
 from scoring.database.tables import events, scores
 from scoring.worklist.ranking import ranking
 
@@ -48,10 +48,32 @@ def test_refuses_what_is_no_dsc(engine: Engine, classes: dict[str, float]) -> No
 def test_done_is_what_is_labelled_scored_or_failed_a_moment_ago(engine: Engine) -> None:
     synchronise_scans(engine, ["new", "elsewhere"], [])
     mark_labelled(engine, "labelled")
-    record_score(engine, "scored", "g", {"lesion": 0.4}, seconds=1.0, now=10.0)
+    now = Scored("now", "a digest")
+    record_score(engine, "scored", "g", {"lesion": 0.4}, seconds=1.0, scored=now, now=10.0)
     record_score(engine, "elsewhere", "older", {"lesion": 0.4}, seconds=1.0, now=100.0)
-    record_failure(engine, "failed", "g", "truncated", seconds=0.1, now=100.0)
-    names = ["new", "elsewhere", "labelled", "scored", "failed", "unknown"]
+    record_failure(engine, "failed", "g", "truncated", seconds=0.1, scored=now, now=100.0)
+    record_score(engine, "replaced", "g", {"lesion": 0.4}, seconds=1.0, scored=Scored("then", "another"), now=100.0)
+    record_score(engine, "of version 2", "g", {"lesion": 0.4}, seconds=1.0, now=100.0)
+    names = ["new", "elsewhere", "labelled", "scored", "failed", "replaced", "of version 2", "unknown"]
     for failed_before, done in ((100.0, {"labelled", "scored", "failed"}), (100.1, {"labelled", "scored"})):
-        assert names_done(engine, "g", failed_before=failed_before) == done
-        assert {name for name in names if is_done(engine, name, "g", failed_before=failed_before)} == done
+        found = scans_done(engine, "g", failed_before=failed_before)
+        assert {name for name in names if found.covers(name, "now")} == done
+        alone = {name: scans_done(engine, "g", failed_before=failed_before, scan=name) for name in names}
+        assert {name for name, found in alone.items() if found.covers(name, "now")} == done
+
+
+def test_a_score_stands_for_its_content_and_for_no_other(engine: Engine) -> None:
+    record_score(engine, "a", "g", {"lesion": 0.4}, seconds=1.0, scored=Scored("then", "a digest"))
+    assert not keep_score(engine, "a", "g", Scored("now", "another"))
+    assert not keep_score(engine, "a", "newer", Scored("now", "a digest"))
+    assert not keep_score(engine, "b", "g", Scored("now", "a digest"))
+    assert keep_score(engine, "a", "g", Scored("now", "a digest"))
+    assert scans_done(engine, "g", failed_before=0.0).covers("a", "now")
+    assert ranking(engine, "g")[0].mean_estimated_dsc == 0.4
+
+
+def test_a_failure_and_a_file_that_cannot_be_read_are_no_score_that_could_stand(engine: Engine) -> None:
+    record_failure(engine, "a", "g", "truncated", seconds=0.1, scored=Scored("then", "a digest"))
+    record_score(engine, "b", "g", {"lesion": 0.4}, seconds=1.0)
+    assert not keep_score(engine, "a", "g", Scored("now", "a digest"))
+    assert not keep_score(engine, "b", "g", Scored("now", None))

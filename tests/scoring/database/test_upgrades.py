@@ -123,7 +123,9 @@ def test_nothing_is_lost(old: str) -> None:
     assert after["leases"] == before["leases"] == [(1, "ann", 400.0, 4000.0)]
     assert after["information"] == [(1, SCHEMA_VERSION, SEED)]
     assert after["scans"] == [(id_, name, state, at) for id_, name, state, _, at in before["scans"]]
-    assert sorted(after["scores"], key=repr) == sorted((row[:2] + row[3:] for row in before["scores"]), key=repr)
+    assert sorted(after["scores"], key=repr) == sorted(
+        ((*row[:2], *row[3:], None, None) for row in before["scores"]), key=repr
+    )
     assert len(after["priorities"]) == len(before["scans"]) + sum(row[3] is not None for row in before["scores"])
 
 
