@@ -58,16 +58,16 @@ def frame_places(dataset: Dataset, grid: SeriesGrid, *, where: str) -> list[Fram
         raise InputError(
             f"{where}: has {count} frames and tells of {len(groups)} where they lie; export the segmentation again"
         )
-    most = grid.shape[2] * max(len(dataset.get("SegmentSequence") or []), 1)
+    _check_planes(groups, grid, where)
+    positions = np.array([_numbers(group, "ImagePositionPatient", 3, where) for group in groups])
+    slices = _slice_indices(positions, grid, where)
+    segments = [_find(group, "ReferencedSegmentNumber") for group in groups]
+    most = grid.shape[2] * len(set(segments))
     if count > most:
         raise InputError(
             f"{where}: has {count} frames, its series {grid.shape[2]} slices, so that at most {most} would be right; "
             "export the segmentation again with one frame for each slice of a segment"
         )
-    _check_planes(groups, grid, where)
-    positions = np.array([_numbers(group, "ImagePositionPatient", 3, where) for group in groups])
-    slices = _slice_indices(positions, grid, where)
-    segments = [_find(group, "ReferencedSegmentNumber") for group in groups]
     return [
         FramePlace(int(index), None if segment is None else int(segment))
         for index, segment in zip(slices, segments, strict=True)

@@ -278,7 +278,7 @@ DAMAGE: dict[str, tuple[Callable[[Dataset], object], str]] = {
     ),
     "no frames": (lambda seg: delattr(seg, "PerFrameFunctionalGroupsSequence"), "frames and tells of 0 where they li"),
     "too many frames": (lambda seg: setattr(seg, "NumberOfFrames", 99), "has 99 frames and tells of 18"),
-    "endless frames": (endless, "has 9000 frames, its series 6 slices, so that at most 18 would be right"),
+    "endless frames": (endless, "has 9000 frames, its series 6 slices, so that at most 6 would be right"),
     "an overlap": (overlap, "slice 1: "),
     "no pixels": (lambda seg: delattr(seg, "PixelData"), "has no pixels"),
     "too few pixels": (
