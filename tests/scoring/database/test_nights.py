@@ -18,7 +18,7 @@ def test_summaries_come_back_newest_first_and_as_they_were(tmp_path: Path) -> No
 
 def test_labels_are_counted_by_annotator_and_a_corrected_label_once(tmp_path: Path) -> None:
     engine = open_database(tmp_path / "database.sqlite")
-    synchronise_scans(engine, ["a", "b", "c"], set(), listed_at=0.0)
+    synchronise_scans(engine, ["a", "b", "c"], set())
     for scan, client, moment in (
         ("a", "anna", 5),
         ("a", "anna", 11),
