@@ -4,6 +4,7 @@ import { agreementTable } from './agreement_table.js';
 import { element } from '../page/elements.js';
 import { heatmapControls } from './heatmap_controls.js';
 import { SHORTCUTS, writtenKeys } from './shortcuts.js';
+import { waitingLine } from './waiting.js';
 
 /**
  * Make the panel of an annotation; it follows the annotation's state.
@@ -46,20 +47,18 @@ function heading(annotation, client) {
 }
 
 function messages(annotation) {
-  const doing = element('p', { id: 'ce-doing', className: 'ce-doing', role: 'status' });
   const notice = element('p', { id: 'ce-notice', className: 'ce-good', role: 'status' });
   const warnings = element('ul', { id: 'ce-warnings', className: 'ce-warning' });
   const lost = element('p', { id: 'ce-lost', className: 'ce-warning', role: 'alert' });
   const problem = element('p', { id: 'ce-problem', className: 'ce-problem', role: 'alert' });
   annotation.state.onChange(state => {
-    show(doing, state.doing || state.predicting, text => `${text} …`);
     show(notice, state.notice);
     show(lost, state.lost, text => `${text}. If you submit, your label is saved as well; agree on whose counts.`);
     show(problem, state.problem || refusal(state));
     warnings.replaceChildren(...(state.warnings ?? []).map(text => element('li', {}, text)));
     warnings.hidden = !state.warnings?.length;
   });
-  return element('div', { className: 'ce-messages' }, doing, notice, warnings, lost, problem);
+  return element('div', { className: 'ce-messages' }, waitingLine(annotation.state), notice, warnings, lost, problem);
 }
 
 function predictionPart(annotation) {
