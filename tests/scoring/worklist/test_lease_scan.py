@@ -60,7 +60,8 @@ def test_taking_a_scan_again_after_the_lease_ran_out_is_a_new_serving(listed: En
 def test_a_page_that_closed_does_not_end_the_lease_that_was_renewed_since(listed: Engine) -> None:
     closed = take(listed, "a", "ann")
     opened_anew = take(listed, "a", "ann", now=1.0)
-    assert closed and opened_anew
+    assert closed
+    assert opened_anew
     assert not end_lease(listed, "a", client="ann", expires=closed.expires)
     assert take(listed, "a", "bob", now=2.0) == opened_anew
     assert end_lease(listed, "a", client="ann", expires=opened_anew.expires)

@@ -3,6 +3,8 @@
 const KEPT = 'What you drew is kept in this browser.';
 const SIGNED_OUT = `Your sign-in has ended. Open the worklist in another tab, sign in there, then try again here. ${KEPT}`;
 const LONGEST_MESSAGE = 500;
+// Neither markup nor data.
+const A_LINE_OF_WORDS = /^[^<{[].* /;
 // Of proxies; where the server itself answers, it says more.
 const BY_STATUS = {
   401: SIGNED_OUT,
@@ -65,6 +67,6 @@ function wordsOf(detail) {
 
 function ofStatus(status, text = '') {
   const said = text.trim();
-  if (said && !said.startsWith('<')) return said.split('\n')[0].slice(0, LONGEST_MESSAGE);
+  if (A_LINE_OF_WORDS.test(said)) return said.split('\n')[0].slice(0, LONGEST_MESSAGE);
   return `The server answered ${status}, without a word. Try again; if it stays so, tell whoever runs it. ${KEPT}`;
 }
