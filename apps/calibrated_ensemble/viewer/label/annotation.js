@@ -9,13 +9,13 @@ import { LabelVolume } from './label_volume.js';
 import { LabelWork } from './label_work.js';
 import { copies } from './merge.js';
 import { isElsewhere, Lease } from '../scan/lease.js';
-import { leaveNotice, openAgain, openScan, openWorklist, takeNotice } from '../page/navigation.js';
+import { leaveNotice, openAgain, openScan, openWorklist } from '../page/navigation.js';
 import { OneTab } from '../scan/one_tab.js';
-import { ask, choose } from '../page/question.js';
+import { ask } from '../page/question.js';
 import { ScanView } from '../scan/scan_view.js';
-import { State } from '../page/state.js';
+import { newState } from './annotation_state.js';
 import { Strokes } from './strokes.js';
-import { submit } from './submission.js';
+import { chooseLabel, submit } from './submission.js';
 import { clockTime } from '../page/words.js';
 
 /** The scan that the page shows; `state` holds what the panel shows of it. */
@@ -48,30 +48,7 @@ export class Annotation {
     this.#drafts = drafts;
     this.#lease = new Lease(client, series, lost => this.#set({ lost }));
     this.#tab = new OneTab(series, () => this.#handOver());
-    this.state = new State({
-      title: '',
-      segments: [],
-      voxelVolume: 0,
-      isReady: false,
-      /** why the scan cannot be annotated, and who took it meanwhile; "" when all is well */
-      refused: '',
-      lost: '',
-      /** where the scan is open instead, "other tab", and "taken over" when it was open here before; "" when here */
-      elsewhere: '',
-      /** what the model and the annotator wait for; "" when for nothing */
-      predicting: 'Opening the scan',
-      doing: '',
-      /** how the last things ended */
-      notice: takeNotice(),
-      problem: '',
-      canSendAgain: false,
-      warnings: null,
-      places: [],
-      /** the server's figures of the prediction, and what the annotator did to it */
-      prediction: null,
-      work: { isEdited: false, counts: null },
-      heatmap: null,
-    });
+    this.state = newState();
   }
 
   /** Take the scan, and show what was drawn here before, or else what the model thinks. */
@@ -317,13 +294,4 @@ export class Annotation {
   #set(changes) {
     this.state.set(changes);
   }
-}
-
-/** Have the annotator choose between their label and one that came in between. */
-function chooseLabel({ message }) {
-  return choose(message, [
-    ['mine', 'Put mine in its place'],
-    ['theirs', 'Leave theirs'],
-    ['look', 'Decide later'],
-  ]);
 }

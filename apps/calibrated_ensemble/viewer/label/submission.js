@@ -1,5 +1,7 @@
 // A label on its way to the server, where another one may have come in between.
 
+import { choose } from '../page/question.js';
+
 const CONFLICT = 409;
 
 /**
@@ -34,6 +36,15 @@ export async function submit(send, startedFrom, chooseOne) {
       from = error.detail.label_version;
     }
   }
+}
+
+/** Have the annotator choose between their label and one that came in between. */
+export function chooseLabel({ message }) {
+  return choose(message, [
+    ['mine', 'Put mine in its place'],
+    ['theirs', 'Leave theirs'],
+    ['look', 'Decide later'],
+  ]);
 }
 
 function isConflict({ status, detail }) {

@@ -1,30 +1,30 @@
 // A scan is worked on in one tab of a browser at a time: tabs share the draft, and the last to write it would win.
 
+import { ChannelLocks } from './channel_locks.js';
+
 const PATIENCE_MS = 3000;
 
 /** The hold of this tab on one scan. */
 export class OneTab {
   #name;
+  #locks;
   #onTaken;
   #letGo = null;
 
   /**
    * @param {string} series
    * @param {() => Promise<void>} onTaken called when another tab takes the scan over, which waits for the promise
+   * @param {LockManager | undefined} locks the browser's, which it offers to pages of https and of its own machine alone
    */
-  constructor(series, onTaken) {
+  constructor(series, onTaken, locks = globalThis.navigator?.locks) {
     this.#name = `calibrated-ensemble scan ${series}`;
     this.#onTaken = onTaken;
-  }
-
-  /** Whether this browser can tell tabs apart; without https and away from the server's own machine it cannot. */
-  static get isKnown() {
-    return Boolean(navigator.locks);
+    this.#locks = locks ?? new ChannelLocks();
   }
 
   /** Hold the scan until the page closes; false when another tab has it. */
   async hold() {
-    return !OneTab.isKnown || this.#request({ ifAvailable: true });
+    return this.#request({ ifAvailable: true });
   }
 
   /** Take the scan over from the tab that has it, after that one kept its work. */
@@ -50,7 +50,7 @@ export class OneTab {
         resolve(isHeld);
         return isHeld ? this.#untilAskedFor() : undefined;
       };
-      navigator.locks.request(this.#name, options, granted).catch(error => {
+      this.#locks.request(this.#name, options, granted).catch(error => {
         // A lock that was held is stolen by this error; one that was waited for is not granted.
         if (isHeld) this.#taken();
         else reject(error);
@@ -65,7 +65,7 @@ export class OneTab {
         channel.close();
         resolve();
       };
-      channel.addEventListener('message', () => this.#taken());
+      channel.addEventListener('message', ({ data }) => data === 'hand over' && this.#taken());
     });
   }
 
