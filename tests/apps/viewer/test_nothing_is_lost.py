@@ -75,10 +75,10 @@ def test_strokes_made_while_the_prediction_is_awaited_stay_on_top_of_it(
 
     with held_back(annotator.page, PREDICTION) as held:
         annotator.page.click("#ce-predict")
-        annotator.page.click("#ce-yes")
+        with annotator.page.expect_request(PREDICTION):
+            annotator.page.click("#ce-yes")
         annotator.draw("Brush", *OTHER_CORNER)
         drawn = annotator.label()
-        wait_for(lambda: bool(held), seconds=20, what="the prediction to be asked for")
         held[-1].continue_()
         annotator.wait_until_ready()
     since = {uid: np.where(drawn[uid] != merged[uid], drawn[uid], 0) for uid in drawn}
@@ -215,29 +215,15 @@ def test_a_label_that_was_submitted_meanwhile_is_told_and_so_is_a_sign_in_that_e
         ({"status": 413, **page}, "client_max_body_size"),
         ({"status": 502, **page}, "does not answer (502)"),
     ):
-        with held_back(annotator.page, SUBMISSION) as held:
-            annotator.page.click("#ce-submit")
-            wait_for(lambda: bool(held), seconds=20, what="the submission")
-            held[-1].fulfill(**answer)
-            annotator.wait_for_text("ce-problem", said)
+        annotator.page.route(SUBMISSION, lambda route, answer=answer: route.fulfill(**answer))
+        annotator.page.click("#ce-submit")
+        annotator.wait_for_text("ce-problem", said)
+        annotator.page.unroute(SUBMISSION)
         assert "kept in this browser" in annotator.text("ce-problem")
         assert "<" not in annotator.text("ce-problem")
         assert annotator.page.is_enabled("#ce-submit")
 
-    form = {"params": json.dumps({"client_id": LEE})}
-    files = {
-        "label": (
-            "label.nii.gz",
-            site.server.request(
-                "POST",
-                "/infer/calibrated_ensemble",
-                params={"image": series.uid, "output": "image"},
-                data={"params": json.dumps({"result_extension": ".nii.gz", "result_dtype": "uint8"})},
-            ).content,
-        )
-    }
-    query = {"image": series.uid, "tag": "final"}
-    site.server.request("PUT", "/datastore/label", params=query, data=form, files=files).raise_for_status()
+    site.submit_prediction(series.uid, LEE)
     annotator.page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
     annotator.wait_for_text("ce-lost", "is no unlabelled scan")
     assert "both are kept" in annotator.text("ce-lost")
