@@ -40,11 +40,13 @@ OUTLINES = """colours => {
   return counts;
 }"""
 
-# The heatmap is taken away, and OHIF says that it has rebuilt the viewport, all between two renderings.
+# The heatmap is taken away, and OHIF says that it has rebuilt the viewport, all between two renderings; what is on screen
+# is cleared, so that only the next rendering is seen.
 REBUILT = """() => {
   const [viewport] = window.cornerstone.getRenderingEngines()[0].getViewports();
   const heatmaps = viewport.getActors().filter(({ referencedId }) => referencedId.startsWith('heatmap of'));
   viewport.removeActors(heatmaps.map(({ uid }) => uid));
+  viewport.canvas.getContext('2d').clearRect(0, 0, viewport.canvas.width, viewport.canvas.height);
   const { cornerstoneViewportService: service } = window.services;
   service._broadcastEvent(service.EVENTS.VIEWPORT_DATA_CHANGED, { viewportId: viewport.id });
   return heatmaps.length;

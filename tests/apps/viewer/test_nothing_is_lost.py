@@ -29,6 +29,14 @@ def held_back(page: Page, address: str) -> Iterator[list[Route]]:
     page.unroute(address)
 
 
+@contextmanager
+def answered(page: Page, address: str, answer: dict[str, Any]) -> Iterator[None]:
+    """Requests that something before the server answers."""
+    page.route(address, lambda route: route.fulfill(**answer))
+    yield
+    page.unroute(address)
+
+
 def on_top(strokes: dict[str, np.ndarray], predicted: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {uid: np.where(strokes[uid] > 0, strokes[uid], predicted[uid]) for uid in predicted}
 
@@ -215,10 +223,9 @@ def test_a_label_that_was_submitted_meanwhile_is_told_and_so_is_a_sign_in_that_e
         ({"status": 413, **page}, "client_max_body_size"),
         ({"status": 502, **page}, "does not answer (502)"),
     ):
-        annotator.page.route(SUBMISSION, lambda route, answer=answer: route.fulfill(**answer))
-        annotator.page.click("#ce-submit")
-        annotator.wait_for_text("ce-problem", said)
-        annotator.page.unroute(SUBMISSION)
+        with answered(annotator.page, SUBMISSION, answer):
+            annotator.page.click("#ce-submit")
+            annotator.wait_for_text("ce-problem", said)
         assert "kept in this browser" in annotator.text("ce-problem")
         assert "<" not in annotator.text("ce-problem")
         assert annotator.page.is_enabled("#ce-submit")
