@@ -40,8 +40,8 @@ OUTLINES = """colours => {
   return counts;
 }"""
 
-# The heatmap is taken away, and OHIF says that it has rebuilt the viewport, all between two renderings; what is on screen
-# is cleared, so that only the next rendering is seen.
+# The heatmap is taken away, and OHIF says that it has rebuilt the viewport, all between two renderings; what is on
+# screen is cleared, so that only the next rendering is seen.
 REBUILT = """() => {
   const [viewport] = window.cornerstone.getRenderingEngines()[0].getViewports();
   const heatmaps = viewport.getActors().filter(({ referencedId }) => referencedId.startsWith('heatmap of'));
