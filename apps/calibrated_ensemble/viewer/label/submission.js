@@ -41,9 +41,10 @@ export async function submit(send, startedFrom, chooseOne) {
 /** Have the annotator choose between their label and one that came in between. */
 export function chooseLabel({ message }) {
   return choose(message, [
-    ['mine', 'Put mine in its place'],
-    ['theirs', 'Leave theirs'],
+    // The first one has the focus, and the key that submitted may still be down.
     ['look', 'Decide later'],
+    ['theirs', 'Leave theirs'],
+    ['mine', 'Put mine in its place'],
   ]);
 }
 
