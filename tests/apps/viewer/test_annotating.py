@@ -12,8 +12,8 @@ from tests.apps.viewer.trained_workspace import LESION, ORGAN
 CORNER = (0.2, 0.15), (0.3, 0.15)
 MIDDLE = (0.4, 0.5), (0.6, 0.5)
 NONE = "\N{EN DASH}"
-# Red, green and blue of the label's outlines, and of a heatmap that is sure.
-COLOURS = (230, 159, 0), (86, 180, 233)
+# Red, green and blue of the organ's outline, and of a heatmap that is sure.
+OUTLINE = (230, 159, 0)
 MOST_PROBABLE = (253, 231, 37)
 
 
@@ -40,9 +40,9 @@ def test_the_heatmap_lies_below_the_label_and_never_changes_it(site: AnnotationS
         if again:
             annotator.rebuild_viewport()
         wait_for(
-            lambda: min(annotator.outlines(MOST_PROBABLE, *COLOURS)) > 1000,
+            lambda: min(annotator.outlines(MOST_PROBABLE, OUTLINE)) > 1000,
             seconds=20,
-            what="the outlines above the heatmap",
+            what="the outline above the heatmap",
         )
     assert same(annotator.label(), before)
 
