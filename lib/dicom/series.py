@@ -327,7 +327,8 @@ def _is_image(header: Dataset) -> bool:
     """Whether a file holds pixels: media bear a directory, and reports lie beside the images that they are of."""
     if "Rows" in header or "ImagePositionPatient" in header:
         return True
-    kind = UID(str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or ""))
+    with _readable(str(header.filename)):
+        kind = UID(str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or ""))
     if not kind.name or "Image" in kind.name or kind.name == kind:
         return True  # an image without its geometry, or nobody knows what: the grid says what is missing
     logger.warning("%s: is a %s, no image, and is left out", header.filename, kind.name)

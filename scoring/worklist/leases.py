@@ -28,6 +28,8 @@ def lease_scan(
 ) -> Lease | None:
     """Lease a scan that an annotator chose to them, unless another one has it; their own lease is renewed.
 
+    A renewal is no serving: the time at which the scan was served stays, so that it is known how long they take.
+
     Args:
         engine: from `open_database`.
         scan: name of the scan.
@@ -57,17 +59,24 @@ def lease_scan(
         if row.client is not None and row.client != client:
             return Lease(row.client, row.expires)
         expires = moment + lease_seconds
-        take_lease(connection, row.id, scan, client=client, now=moment, expires=expires)
+        if row.client == client:
+            connection.execute(leases.update().where(leases.c.scan_id == row.id).values(expires=expires))
+        else:
+            take_lease(connection, row.id, scan, client=client, now=moment, expires=expires)
     return Lease(client, expires)
 
 
-def end_lease(engine: Engine, scan: str, *, client: str | None = None, now: float | None = None) -> bool:
+def end_lease(
+    engine: Engine, scan: str, *, client: str | None = None, expires: float | None = None, now: float | None = None
+) -> bool:
     """End the lease of a scan; `mark_labelled` does so by itself.
 
     Args:
         engine: from `open_database`.
         scan: name of the scan.
         client: whose lease it must be; None ends anybody's.
+        expires: when the lease that is meant ends, seconds since 1970; one that was renewed since stays. None ends
+            any.
         now: seconds since 1970, the present by default.
 
     Returns:
@@ -80,6 +89,8 @@ def end_lease(engine: Engine, scan: str, *, client: str | None = None, now: floa
     theirs = leases.c.scan_id == row
     if client is not None:
         theirs &= leases.c.client == client
+    if expires is not None:
+        theirs &= leases.c.expires <= expires
     with writing(engine) as connection:
         ended = connection.execute(leases.delete().where(theirs)).rowcount > 0
         if ended:

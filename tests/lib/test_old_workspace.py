@@ -66,12 +66,12 @@ def test_members_and_evaluations_keep_their_keys(
     workspace: Workspace, scans: list[LabelledScan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published = workspace.generation()
-    kept = {path.name for folder in (workspace.members, workspace.out_of_fold) for path in folder.iterdir()}
+    kept = {path.name for folder in (workspace.members, workspace.out_of_fold) for path in folder.glob("*.*")}
     shutil.rmtree(workspace.generations)
     log = record_training(monkeypatch)
     again = train_ensemble(published.task, scans, workspace, device="cpu")
     assert again is not None
     assert log.count() == 0
-    assert {path.name for folder in (workspace.members, workspace.out_of_fold) for path in folder.iterdir()} == kept
+    assert {path.name for folder in (workspace.members, workspace.out_of_fold) for path in folder.glob("*.*")} == kept
     assert again.key == published.key
     np.testing.assert_allclose(again.calibration.coefficients, published.calibration.coefficients, atol=1e-6)

@@ -82,8 +82,11 @@ def worklist_router(project: Project, datastore: StudiesFolder | PacsStudies, re
         return {"id": image, "study": study, "lease_expires": lease.expires, "label_version": version}
 
     @router.delete("/lease", summary="Give a scan back")
-    def give_back(image: str, client_id: Annotated[str, Query(min_length=1)]) -> dict[str, bool]:
-        return {"ended": end_lease(engine, image, client=client_id)}
+    def give_back(
+        image: str, client_id: Annotated[str, Query(min_length=1)], expires: float | None = None
+    ) -> dict[str, bool]:
+        # A page that closes says which lease it means: that of a page opened anew meanwhile is to stay.
+        return {"ended": end_lease(engine, image, client=client_id, expires=expires)}
 
     return router
 

@@ -100,9 +100,13 @@ class AnnotationSite:
 
     def prediction(self, uid: str) -> sitk.Image:
         """What the server predicts, asked for without the viewer."""
-        form = {"params": json.dumps({"result_extension": ".nii.gz", "result_dtype": "uint8"})}
-        query = {"image": uid, "output": "image"}
-        return self._image(self.server.request("POST", "/infer/calibrated_ensemble", params=query, data=form))
+        return self._image(self._predict(uid))
+
+    def submit_prediction(self, uid: str, client: str) -> None:
+        """Submit what the server predicts as the label of an annotator, without the viewer."""
+        query, form = {"image": uid, "tag": "final"}, {"params": json.dumps({"client_id": client})}
+        files = {"label": ("label.nii.gz", self._predict(uid).content)}
+        self.server.request("PUT", "/datastore/label", params=query, data=form, files=files).raise_for_status()
 
     def uncertain_places(self, uid: str) -> list[dict[str, Any]]:
         """The places of the heatmap's answer."""
@@ -134,6 +138,11 @@ class AnnotationSite:
         series = StoredSeries(phantom_series(geometry, next(self._numbers)))
         self.orthanc.store(series.datasets)
         return series
+
+    def _predict(self, uid: str) -> requests.Response:
+        form = {"params": json.dumps({"result_extension": ".nii.gz", "result_dtype": "uint8"})}
+        query = {"image": uid, "output": "image"}
+        return self.server.request("POST", "/infer/calibrated_ensemble", params=query, data=form)
 
     def _image(self, answer: requests.Response) -> sitk.Image:
         answer.raise_for_status()

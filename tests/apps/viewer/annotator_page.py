@@ -4,7 +4,6 @@ import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from playwright.sync_api import BrowserContext, Page
@@ -31,9 +30,27 @@ LABEL = """() => {
   });
 }"""
 
-# The volumes drawn in the viewport, from below to above.
-DRAWN = """() => window.cornerstone.getRenderingEngines()[0].getViewports()[0].getActors()
-  .map(({ referencedId, actor }) => [referencedId, actor.getVisibility()])"""
+# Pixels on screen that have the colours of classes.
+OUTLINES = """colours => {
+  const { canvas } = window.cornerstone.getRenderingEngines()[0].getViewports()[0];
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const counts = colours.map(() => 0);
+  for (let n = 0; n < data.length; n += 4)
+    colours.forEach((colour, k) => colour.every((value, c) => Math.abs(value - data[n + c]) < 30) && counts[k]++);
+  return counts;
+}"""
+
+# The heatmap is taken away, and OHIF says that it has rebuilt the viewport, all between two renderings; what is on
+# screen is cleared, so that only the next rendering is seen.
+REBUILT = """() => {
+  const [viewport] = window.cornerstone.getRenderingEngines()[0].getViewports();
+  const heatmaps = viewport.getActors().filter(({ referencedId }) => referencedId.startsWith('heatmap of'));
+  viewport.removeActors(heatmaps.map(({ uid }) => uid));
+  viewport.canvas.getContext('2d').clearRect(0, 0, viewport.canvas.width, viewport.canvas.height);
+  const { cornerstoneViewportService: service } = window.services;
+  service._broadcastEvent(service.EVENTS.VIEWPORT_DATA_CHANGED, { viewportId: viewport.id });
+  return heatmaps.length;
+}"""
 
 FOCUS = "() => [...window.cornerstone.getRenderingEngines()[0].getViewports()[0].getCamera().focalPoint]"
 
@@ -56,6 +73,9 @@ LISTED_SHORTCUTS = """dialog => [...dialog.querySelectorAll('input')].map(input 
 })"""
 
 IS_READY = "() => document.querySelector('#ce-doing')?.hidden && document.querySelector('#ce-submit')"
+IS_DRAWABLE = """() => document.querySelector('#ce-doing:not([hidden])')
+  && window.cornerstoneTools?.segmentation.state.getSegmentations().length > 0
+  && !document.querySelector('#ce-title').textContent.startsWith('Scan')"""
 ACTIVE_TOOL = "() => window.cornerstoneTools.ToolGroupManager.getToolGroup('default').getActivePrimaryMouseButtonTool()"
 
 
@@ -68,11 +88,12 @@ class AnnotatorPage:
         failures: exceptions that nothing caught.
     """
 
-    def __init__(self, context: BrowserContext, url: str):
+    def __init__(self, context: BrowserContext, url: str, *, remembers: bool = False):
         self.page: Page = context.new_page()
-        # Files that the browser has are kept from test to test; what the viewer remembers is not.
-        origin = {"origin": url, "storageTypes": "local_storage,indexeddb"}
-        context.new_cdp_session(self.page).send("Storage.clearDataForOrigin", origin)
+        if not remembers:
+            # Files that the browser has are kept from test to test; what the viewer remembers is not.
+            origin = {"origin": url, "storageTypes": "local_storage,indexeddb"}
+            context.new_cdp_session(self.page).send("Storage.clearDataForOrigin", origin)
         self.asked: list[str] = []
         self.failures: list[str] = []
         self._url = url
@@ -95,16 +116,33 @@ class AnnotatorPage:
         self.page.goto(f"{self._url}/viewer/")
         self.page.wait_for_selector("#ce-counts")
 
-    def open(self, series: StoredSeries) -> None:
-        """Open a scan by its address and wait for prediction and heatmap."""
+    def another_tab(self) -> "AnnotatorPage":
+        """Another tab of the same browser."""
+        return AnnotatorPage(self.page.context, self._url, remembers=True)
+
+    def go_to(self, series: StoredSeries) -> None:
+        """Open a scan by its address."""
         address = f"StudyInstanceUIDs={series.study}&SeriesInstanceUIDs={series.uid}"
         self.page.goto(f"{self._url}/viewer/calibrated-ensemble?{address}")
+
+    def open(self, series: StoredSeries) -> None:
+        """Open a scan by its address and wait for prediction and heatmap."""
+        self.go_to(series)
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
         """Wait until the scan on screen has its prediction and heatmap."""
         self.page.wait_for_function(IS_READY, timeout=1000 * OPEN_SECONDS)
         assert self.text("ce-problem") == ""
+
+    def wait_until_drawable(self) -> None:
+        """Wait until the scan on screen can be drawn on; its prediction may not be there yet."""
+        self.page.wait_for_function(IS_DRAWABLE, timeout=1000 * OPEN_SECONDS)
+
+    def wait_for_text(self, element: str, part: str) -> None:
+        """Wait until an element says something."""
+        says = "([id, part]) => document.getElementById(id)?.textContent.includes(part)"
+        self.page.wait_for_function(says, arg=[element, part], timeout=1000 * OPEN_SECONDS)
 
     def wait_until_saved(self, uid: str) -> None:
         """Wait until the next scan is open, or the server's warnings about this one are shown."""
@@ -132,20 +170,28 @@ class AnnotatorPage:
             for uid, rows, columns, text in images
         }
 
-    def drawn(self) -> list[Any]:
-        """Identifier and visibility of what the viewport draws, from below to above."""
-        return self.page.evaluate(DRAWN)
+    def outlines(self, *colours: tuple[int, int, int]) -> list[int]:
+        """How many pixels on screen have each of the colours."""
+        return self.page.evaluate(OUTLINES, colours)
+
+    def rebuild_viewport(self) -> None:
+        """Have the heatmap put back as after a change of the viewport, over a label that is drawn already."""
+        assert self.page.evaluate(REBUILT) == 1
 
     def draw(self, tool: str, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Draw with a tool of OHIF from place to place, in fractions of the viewport, until the label has changed."""
         before = self.label()
+        self.begin_stroke(tool, start, end)
+        self.page.mouse.up()
+        self.wait_for_label(lambda label: not same(label, before), what=f"{tool} to change the label")
+
+    def begin_stroke(self, tool: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """The same, but the button of the mouse stays down."""
         self.page.click(f"[data-cy='{tool}-btn']")
         self.page.wait_for_function(f"({ACTIVE_TOOL})().startsWith('{'Circular' + tool}')")
         self.hover(*start)
         self.page.mouse.down()
         self.hover(*end, steps=8)
-        self.page.mouse.up()
-        self.wait_for_label(lambda label: not same(label, before), what=f"{tool} to change the label")
 
     def clear_label(self) -> None:
         """Erase everything, as a tool of OHIF would, slice by slice."""

@@ -225,3 +225,13 @@ def test_a_compressed_image_is_not_believed_to_hold_what_no_file_of_its_size_can
         header.Rows, header.Columns = 4000, 4000
     with pytest.raises(InputError, match="too few for 4000 x 4000 pixels"):
         read_series(write_files(headers, tmp_path))
+
+
+def test_a_file_whose_kind_cannot_be_read_is_named(tmp_path: Path) -> None:
+    files = write_files(make_series(), tmp_path)
+    content = files[3].read_bytes()
+    # The group that holds Rows is cut off, and the type of SOPClassUID is one that DICOM does not know.
+    content = content[: content.index(b"\x28\x00\x02\x00US")].replace(b"\x08\x00\x16\x00UI", b"\x08\x00\x16\x00UA")
+    files[3].write_bytes(content.replace(b"\x20\x00\x32\x00DS", b"\x21\x00\x32\x00DS"))
+    with pytest.raises(InputError, match=f"{files[3].name}: its headers cannot be read"):
+        read_series(files)

@@ -3,10 +3,12 @@
 import threading
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from lib.errors import InputError
+from scoring.database.engine import reading
 from scoring.database.scan_list import mark_labelled, synchronise_scans
+from scoring.database.tables import events, leases
 from scoring.worklist.leases import Lease, end_lease, lease_scan
 from scoring.worklist.next_scan import next_scan
 
@@ -34,6 +36,36 @@ def test_a_scan_that_another_has_stays_theirs(listed: Engine) -> None:
 def test_taking_ones_own_scan_again_renews_the_lease(listed: Engine) -> None:
     take(listed, "a", "ann")
     assert take(listed, "a", "ann", now=60.0) == Lease("ann", 160.0)
+
+
+def test_renewals_keep_the_time_of_serving_so_that_the_time_of_annotating_is_known(listed: Engine) -> None:
+    take(listed, "a", "ann", now=10.0)
+    for now in (60.0, 110.0, 160.0):
+        take(listed, "a", "ann", now=now)
+    with reading(listed) as connection:
+        assert connection.execute(select(leases.c.served, leases.c.expires)).one() == (10.0, 260.0)
+    mark_labelled(listed, "a", client="ann", now=200.0)
+    with reading(listed) as connection:
+        log = connection.execute(select(events.c.kind, events.c.time).order_by(events.c.id)).all()
+    assert log == [("served", 10.0), ("submitted", 200.0)]
+
+
+def test_taking_a_scan_again_after_the_lease_ran_out_is_a_new_serving(listed: Engine) -> None:
+    take(listed, "a", "ann")
+    take(listed, "a", "ann", now=500.0)
+    with reading(listed) as connection:
+        assert connection.execute(select(leases.c.served)).scalar_one() == 500.0
+
+
+def test_a_page_that_closed_does_not_end_the_lease_that_was_renewed_since(listed: Engine) -> None:
+    closed = take(listed, "a", "ann")
+    opened_anew = take(listed, "a", "ann", now=1.0)
+    assert closed
+    assert opened_anew
+    assert not end_lease(listed, "a", client="ann", expires=closed.expires)
+    assert take(listed, "a", "bob", now=2.0) == opened_anew
+    assert end_lease(listed, "a", client="ann", expires=opened_anew.expires)
+    assert take(listed, "a", "bob", now=3.0) == Lease("bob", 103.0)
 
 
 def test_an_expired_lease_is_free_for_others(listed: Engine) -> None:

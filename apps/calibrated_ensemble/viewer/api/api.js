@@ -1,5 +1,6 @@
 // The server's API: MONAI Label's, and the worklist.
 
+import { explain, explainUnreadable, NO_ANSWER } from './answers.js';
 import { readNrrd } from './nrrd.js';
 
 const SEGMENTATION = 'calibrated_ensemble';
@@ -28,6 +29,15 @@ export class ServerError extends Error {
  * @property {[number, number, number]} colour red, green, blue, 0..255
  */
 
+/**
+ * A place that a warning is about.
+ *
+ * @typedef {object} Place
+ * @property {string} message one of the warnings
+ * @property {string} class
+ * @property {[number, number, number]} lps_mm
+ */
+
 /** What can be drawn: the classes of the server's task, by growing value. */
 export async function fetchSegments() {
   const info = await json('/info/');
@@ -42,7 +52,12 @@ export function fetchWorklist(client, limit = 100) {
   return json(`/worklist/?${new URLSearchParams({ client_id: client, limit })}`);
 }
 
-/** Take a scan, or renew one's own lease; a `ServerError` of status 409 says who has it. */
+/**
+ * Take a scan, or renew one's own lease; a `ServerError` of status 409 says who has it.
+ *
+ * @returns {Promise<{lease_expires: number, label_version: string}>} seconds since 1970, and which label the scan has,
+ *   "" for none
+ */
 export function takeScan(client, series) {
   return json(`/worklist/lease?${new URLSearchParams({ image: series })}`, withJson({ client_id: client }));
 }
@@ -51,6 +66,19 @@ export function takeScan(client, series) {
 export function giveScanBack(client, series) {
   const query = new URLSearchParams({ image: series, client_id: client });
   return json(`/worklist/lease?${query}`, { method: 'DELETE' });
+}
+
+/**
+ * Give a scan back while the page closes; nothing waits for the answer.
+ *
+ * @param {string} client
+ * @param {string} series
+ * @param {number} expires of the lease that is meant; one that was renewed since, by a page opened anew, stays
+ */
+export function giveScanBackAtLast(client, series, expires) {
+  const query = new URLSearchParams({ image: series, client_id: client, expires });
+  // There is nobody left to tell; the lease then ends by itself.
+  fetch(`/worklist/lease?${query}`, { method: 'DELETE', keepalive: true, redirect: 'manual' }).catch(() => {});
 }
 
 /**
@@ -95,12 +123,15 @@ export function fetchHeatmap(series) {
  * @param {string} series
  * @param {Uint8Array} file NRRD
  * @param {Segment[]} present the classes that occur in it, by growing value
- * @returns {Promise<{warnings: string[]}>} what the server thinks of the label that it stored
+ * @param {string} startedFrom version of the label that the work began from, "" for none; where another one came since,
+ *   a `ServerError` of status 409 says so, and what was sent is kept beside it
+ * @returns {Promise<{warnings: string[], places: Place[], label_version: string}>} what the server thinks of the label
+ *   that it stored
  */
-export function submitLabel(client, series, file, present) {
+export function submitLabel(client, series, file, present, startedFrom) {
   const labelInfo = present.map(({ name, value, colour }) => ({ name, idx: value, color: colour }));
   const body = new FormData();
-  body.append('params', JSON.stringify({ label_info: labelInfo, client_id: client }));
+  body.append('params', JSON.stringify({ label_info: labelInfo, client_id: client, started_from: startedFrom }));
   body.append('label', new Blob([file]), 'label.nrrd');
   return json(`/datastore/label?${new URLSearchParams({ image: series, tag: 'final' })}`, { method: 'PUT', body });
 }
@@ -110,7 +141,7 @@ async function infer(model, series, parameters) {
   const body = new FormData();
   body.append('params', JSON.stringify(wanted));
   const query = new URLSearchParams({ image: series, output: 'all' });
-  const answer = await (await request(`/infer/${model}?${query}`, { method: 'POST', body })).formData();
+  const answer = await read(await request(`/infer/${model}?${query}`, { method: 'POST', body }), 'formData');
   const [figures, image] = [answer.get('params'), answer.get('image')];
   return {
     figures: JSON.parse(typeof figures === 'string' ? figures : await figures.text()),
@@ -119,30 +150,32 @@ async function infer(model, series, parameters) {
 }
 
 async function json(path, options) {
-  return (await request(path, options)).json();
+  return read(await request(path, options), 'json');
+}
+
+async function read(response, form) {
+  try {
+    return await response[form]();
+  } catch {
+    throw new ServerError(explainUnreadable(response.headers.get('Content-Type') ?? ''), response.status);
+  }
 }
 
 async function request(path, options) {
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, redirect: 'manual' });
   } catch {
-    throw new ServerError('The server does not answer. Check the connection, then try again.', 0);
+    throw new ServerError(NO_ANSWER, 0);
   }
   if (!response.ok) throw await errorOf(response);
   return response;
 }
 
 async function errorOf(response) {
-  const text = await response.text();
-  let detail = text;
-  try {
-    detail = JSON.parse(text).detail ?? text;
-  } catch {
-    // a proxy's page, which is no JSON, is shown as it is
-  }
-  const message = typeof detail === 'string' ? detail : (detail.message ?? JSON.stringify(detail));
-  return new ServerError(message.slice(0, 500) || `The server answered ${response.status}.`, response.status, detail);
+  const isRedirect = response.type === 'opaqueredirect';
+  const { message, detail } = explain({ status: response.status, isRedirect, text: await response.text() });
+  return new ServerError(message, response.status, detail);
 }
 
 function withJson(body) {

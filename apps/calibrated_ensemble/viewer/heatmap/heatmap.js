@@ -50,6 +50,11 @@ export class Heatmap {
     await this.#overlay.put(this.#slices.get(name));
   }
 
+  /** Show the probabilities of the class that a place is about, once there are some. */
+  async showClassOf({ class: name }) {
+    if (this.#slices.has(name) && name !== this.#values.shown) await this.showClass(name);
+  }
+
   /** Change how the heatmap is shown. */
   restyle(changes) {
     const look = { ...this.#values.look, ...changes };
@@ -64,11 +69,11 @@ export class Heatmap {
 
   /** Go to the next doubtful place, and after the last to the first again. */
   async goToNextPlace() {
-    const { places, shown } = this.#values;
+    const { places } = this.#values;
     if (!places.length) return;
     const place = (this.#values.place + 1) % places.length;
     this.#set({ place });
-    if (places[place].class !== shown) await this.showClass(places[place].class);
+    await this.showClassOf(places[place]);
     this.#view.goTo(places[place].lps_mm);
   }
 

@@ -99,8 +99,20 @@ export class HeatmapOverlay {
     await viewport.addVolumes([input], false, true);
     // What was added later is drawn on top; the label must stay there.
     viewport.removeActors(before.map(({ uid }) => uid));
+    forgetRemovedActors(viewport);
     viewport.addActors(before);
   }
+}
+
+/**
+ * Have the renderer drop what it keeps of actors that were removed.
+ *
+ * It draws those that it knows in the order in which it first met them. It notices at its next rendering that one is
+ * gone, and one that is back by then has kept its place below the newer ones.
+ */
+function forgetRemovedActors(viewport) {
+  const window = viewport.getRenderingEngine().getOffscreenMultiRenderWindow(viewport.id).getOpenGLRenderWindow();
+  window.getViewNodeFor(viewport.getRenderer())?.buildPass(true);
 }
 
 function derivedVolume(scan, volumeId) {

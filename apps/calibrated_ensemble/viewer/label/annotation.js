@@ -2,20 +2,21 @@
 
 import { fetchPrediction, fetchSegments, submitLabel, takeNextScan } from '../api/api.js';
 import { DraftKeeper } from './draft_keeper.js';
-import { ask } from '../page/elements.js';
 import { gridOf, toSlices, voxelVolume } from '../scan/grid.js';
 import { Heatmap } from '../heatmap/heatmap.js';
 import { download, packLabel } from './label_file.js';
 import { LabelVolume } from './label_volume.js';
 import { LabelWork } from './label_work.js';
-import { Lease } from '../scan/lease.js';
-import { leaveNotice, openScan, openWorklist, takeNotice } from '../page/navigation.js';
+import { copies } from './merge.js';
+import { isElsewhere, Lease } from '../scan/lease.js';
+import { leaveNotice, openAgain, openScan, openWorklist } from '../page/navigation.js';
+import { OneTab } from '../scan/one_tab.js';
+import { ask } from '../page/question.js';
 import { ScanView } from '../scan/scan_view.js';
-import { State } from '../page/state.js';
+import { newState } from './annotation_state.js';
+import { Strokes } from './strokes.js';
+import { chooseLabel, submit } from './submission.js';
 import { clockTime } from '../page/words.js';
-
-const TAKEN_BY_ANOTHER = 409;
-const NOT_UNLABELLED = 404;
 
 /** The scan that the page shows; `state` holds what the panel shows of it. */
 export class Annotation {
@@ -24,6 +25,11 @@ export class Annotation {
   #client;
   #drafts;
   #lease;
+  #tab;
+  #strokes = new Strokes(document);
+  /** version of the server's label that the work began from, and what the next page is to say of this one */
+  #startedFrom = '';
+  #farewell = '';
   #view;
   #label;
   #work;
@@ -41,27 +47,8 @@ export class Annotation {
     this.#client = client;
     this.#drafts = drafts;
     this.#lease = new Lease(client, series, lost => this.#set({ lost }));
-    this.state = new State({
-      title: '',
-      segments: [],
-      voxelVolume: 0,
-      isReady: false,
-      /** why the scan cannot be annotated, and who took it meanwhile; "" when all is well */
-      refused: '',
-      lost: '',
-      /** what the model and the annotator wait for; "" when for nothing */
-      predicting: 'Opening the scan',
-      doing: '',
-      /** how the last things ended */
-      notice: takeNotice(),
-      problem: '',
-      canSendAgain: false,
-      warnings: null,
-      /** the server's figures of the prediction, and what the annotator did to it */
-      prediction: null,
-      work: { isEdited: false, counts: null },
-      heatmap: null,
-    });
+    this.#tab = new OneTab(series, () => this.#handOver());
+    this.state = newState();
   }
 
   /** Take the scan, and show what was drawn here before, or else what the model thinks. */
@@ -74,14 +61,40 @@ export class Annotation {
   }
 
   async #open() {
+    if (await this.#tab.hold()) await this.#begin();
+    else this.#set({ elsewhere: 'other tab', predicting: '' });
+  }
+
+  /** Go on here with a scan that is open in another tab of this browser. */
+  async takeOver() {
+    if (this.state.values.elsewhere === 'taken over') return openAgain();
+    this.#set({ elsewhere: '', predicting: 'Taking the scan over' });
+    try {
+      await this.#tab.takeOver();
+      await this.#begin();
+    } catch (error) {
+      this.#set({ predicting: '', problem: `The scan cannot be opened. ${error.message}` });
+    }
+  }
+
+  /** Another tab goes on: keep everything for it, and change nothing here any more. */
+  async #handOver() {
+    this.#lease.end();
+    this.#set({ elsewhere: 'taken over', isReady: false });
+    await this.#work?.end();
+  }
+
+  async #begin() {
     const [segments, draft] = await Promise.all([fetchSegments(), this.#drafts.load(this.#series)]);
     this.#set({ segments });
-    if (!(await this.#take(Boolean(draft)))) return;
+    if (!(await this.#take(draft))) return;
     const prediction = this.#startPrediction();
     await this.#show(segments);
     if (draft) this.#restore(draft);
+    if (this.state.values.elsewhere) return this.#work.end();
     this.#set({ isReady: true });
-    await this.#predict(prediction, slices => draft || this.#work.begin(slices));
+    const isWhole = draft && !draft.awaitsPrediction;
+    return this.#predict(prediction, slices => isWhole || this.#work.begin(slices));
   }
 
   /** Put a new prediction in the place of the label; can be undone like a stroke. */
@@ -89,7 +102,8 @@ export class Annotation {
     if (!this.#isIdle()) return;
     const question = 'Replace your label by a new prediction? Undo (Ctrl+Z) brings it back.';
     if (this.state.values.work.isEdited && !(await ask({ question, yes: 'Replace', no: 'Keep mine' }))) return;
-    await this.#predict(this.#startPrediction(), slices => this.#label.replace(slices));
+    const before = copies(this.#label.slices());
+    await this.#predict(this.#startPrediction(), slices => this.#label.putBeneath(slices, before));
   }
 
   /** Send the label to the server; it stays here until the server has it. */
@@ -99,24 +113,44 @@ export class Annotation {
     const isEmpty = this.#label.slices().every(slice => !slice.some(Boolean));
     const question = 'Nothing is drawn. Submit that there is nothing to find in this scan?';
     if (isEmpty && !(await ask({ question, yes: 'Submit empty', no: 'Go back' }))) return;
-    this.#set({ doing: 'Submitting the label', problem: '', notice: '', warnings: null, canSendAgain: false });
+    const nothing = { problem: '', notice: '', warnings: null, places: [], canSendAgain: false };
+    this.#set({ doing: 'Submitting the label', ...nothing });
     try {
       const { file, present } = await this.#packed();
-      const { warnings } = await submitLabel(this.#client, this.#series, file, present);
-      await this.#work.finish();
-      this.#lease.end();
-      this.#set({ doing: '', warnings: warnings ?? [], notice: 'The label is saved.' });
+      const send = startedFrom => submitLabel(this.#client, this.#series, file, present, startedFrom);
+      const { stored, left } = await submit(send, this.#startedFrom, chooseLabel);
+      if (stored || left) await this.#submitted(stored, left);
+      else this.#set({ doing: '', canSendAgain: true, problem: 'Your label does not stand, but it is kept.' });
     } catch (error) {
       this.#set({ doing: '', problem: `The label was not saved. ${error.message}`, canSendAgain: true });
       return;
     }
-    if (!this.state.values.warnings.length) await this.next();
+    if (this.state.values.warnings?.length === 0) await this.next();
+  }
+
+  /** The label is stored, or left aside for another one that stands. */
+  async #submitted(stored, left) {
+    this.#startedFrom = (stored ?? left).label_version ?? '';
+    await this.#work.finish(this.#startedFrom);
+    this.#lease.end();
+    const { title } = this.state.values;
+    this.#farewell = stored
+      ? `The label of “${title}” is saved.`
+      : `The other label of “${title}” stands; yours is kept on the server as ${left.kept_as}.`;
+    const { warnings, places } = stored ?? {};
+    const notice = stored ? 'The label is saved.' : this.#farewell;
+    this.#set({ doing: '', lost: '', notice, warnings: warnings ?? [], places: places ?? [] });
+  }
+
+  /** Go to a place that a warning is about. */
+  async showPlace(place) {
+    await this.#heatmap.showClassOf(place);
+    this.#view.goTo(place.lps_mm);
   }
 
   /** Open the next scan; this one is given back unless there is work on it. */
   async next() {
     if (this.state.values.doing) return;
-    const { warnings, title } = this.state.values;
     this.#set({ doing: 'Looking for the next scan', problem: '' });
     try {
       const next = await takeNextScan(this.#client);
@@ -126,7 +160,7 @@ export class Annotation {
         return;
       }
       await this.release();
-      if (warnings) leaveNotice(`The label of “${title}” is saved.`);
+      if (this.#farewell) leaveNotice(this.#farewell);
       if (next) openScan(next);
       else openWorklist();
     } catch (error) {
@@ -151,6 +185,12 @@ export class Annotation {
     this.#work?.keep();
   }
 
+  /** The page closes: keep all work in the browser; without any, let others have the scan. */
+  close() {
+    this.keep();
+    if (!this.state.values.work.isEdited) this.#lease.giveBackAtLast();
+  }
+
   /** The heatmap's controls; null before there is one. */
   get heatmap() {
     return this.state.values.heatmap && this.#heatmap;
@@ -169,8 +209,7 @@ export class Annotation {
   /** Keep all work in the browser; without any, let others have the scan. */
   async release() {
     this.keep();
-    const { work, warnings, refused } = this.state.values;
-    if (work.isEdited || warnings || refused) return;
+    if (this.state.values.work.isEdited) return;
     try {
       await this.#lease.giveBack();
     } catch (error) {
@@ -178,12 +217,14 @@ export class Annotation {
     }
   }
 
-  async #take(hasDraft) {
+  async #take(draft) {
+    this.#startedFrom = draft?.startedFrom ?? '';
     try {
-      await this.#lease.take();
+      const version = await this.#lease.take();
+      if (!draft) this.#startedFrom = version;
     } catch (error) {
-      if (error.status !== TAKEN_BY_ANOTHER && error.status !== NOT_UNLABELLED) throw error;
-      if (!hasDraft) {
+      if (!isElsewhere(error)) throw error;
+      if (!draft) {
         this.#set({ refused: error.message, predicting: '' });
         return false;
       }
@@ -200,6 +241,7 @@ export class Annotation {
     this.#view.onRebuilt(() => this.#label.show());
     const notKept = error => this.#set({ problem: `This browser does not keep your work: ${error.message}` });
     const keeper = new DraftKeeper(this.#drafts, this.#series, this.#view.instanceUids, notKept);
+    keeper.remember({ startedFrom: this.#startedFrom });
     const values = segments.map(({ value }) => value);
     this.#work = new LabelWork(this.#label, keeper, values, work => this.#set({ work }));
     this.#heatmap = new Heatmap(this.#view, heatmap => {
@@ -226,6 +268,8 @@ export class Annotation {
     try {
       const { volume, figures } = await answer;
       const slices = toSlices(volume, this.#view.planes);
+      await this.#strokes.ended();
+      if (this.state.values.elsewhere) return;
       use(slices);
       this.#work.compareWith(slices, null);
       this.#set({ prediction: figures, predicting: 'Computing the heatmap' });
@@ -233,6 +277,7 @@ export class Annotation {
       this.#work.compareWith(slices, this.#heatmap.slicesOf(names));
       this.#set({ predicting: '' });
     } catch (error) {
+      this.#work.beginAlone();
       this.#set({ predicting: '', problem: error.message });
     }
   }

@@ -10,6 +10,7 @@ export class DraftKeeper {
   #series;
   #instanceUids;
   #packed = [];
+  #facts = {};
   #timer;
   #onFailure;
 
@@ -42,6 +43,15 @@ export class DraftKeeper {
     });
   }
 
+  /**
+   * Keep something beside the label, with the next slices that change.
+   *
+   * @param {{startedFrom?: string, awaitsPrediction?: boolean}} facts as in `Draft`
+   */
+  remember(facts) {
+    this.#facts = { ...this.#facts, ...facts };
+  }
+
   /** Note that slices of the label changed, and keep them after a moment. */
   note(label, changed) {
     const wanted = this.#packed.length ? changed : label.keys();
@@ -50,13 +60,13 @@ export class DraftKeeper {
     this.#timer = setTimeout(() => this.flush(), DELAY_MS);
   }
 
-  /** Keep what was noted without delay; the write has begun when this returns. */
-  flush() {
+  /** Keep what was noted without delay; the write has begun when this returns, and ended when the promise resolves. */
+  async flush() {
     if (this.#timer === undefined) return;
     this.#forgetTimer();
     const slices = new Map(this.#instanceUids.map((uid, index) => [uid, this.#packed[index]]));
-    const draft = { series: this.#series, savedAt: Date.now() / 1000, slices };
-    this.#drafts.save(draft).catch(this.#onFailure);
+    const draft = { series: this.#series, savedAt: Date.now() / 1000, slices, ...this.#facts };
+    await this.#drafts.save(draft).catch(this.#onFailure);
   }
 
   /** Forget the draft. */

@@ -9,6 +9,8 @@ const STORE = 'drafts';
  * @typedef {object} Draft
  * @property {string} series SeriesInstanceUID
  * @property {number} savedAt seconds since 1970
+ * @property {string} [startedFrom] version of the label that the server had when the work began, "" for none
+ * @property {boolean} [awaitsPrediction] whether the strokes are alone, for the prediction had not come yet
  * @property {Map<string, Uint32Array>} slices SOPInstanceUID of each image, and its label as in `run_lengths.js`
  */
 

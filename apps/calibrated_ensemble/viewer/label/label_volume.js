@@ -1,5 +1,7 @@
 // The label on screen: an ordinary labelmap of OHIF's, which its brushes, eraser and undo work on.
 
+import { copies, putBeneath } from './merge.js';
+
 const TYPE = 'Labelmap';
 
 /** The label of one scan; segment numbers are the task's values. */
@@ -70,12 +72,26 @@ export class LabelVolume {
     return this.#view.imageIds.map(id => byReference.get(id).voxelManager.getScalarData());
   }
 
-  /** Put other pixels there, as a step that can be undone. */
-  replace(slices) {
-    const before = this.slices().map(slice => slice.slice());
-    this.#put(slices);
-    const restoreMemo = isUndo => this.#put(isUndo ? before : slices);
-    window.cornerstone.utilities.HistoryMemo.DefaultHistoryMemo.push({ restoreMemo, operationType: 'labelmap' });
+  /**
+   * Put a prediction there, but where the label has changed since it was asked for, as one step that can be undone.
+   *
+   * @param {Uint8Array[]} prediction for each image
+   * @param {Uint8Array[]} before the label when the prediction was asked for
+   */
+  putBeneath(prediction, before) {
+    const now = copies(this.slices());
+    const merged = putBeneath(prediction, now, before);
+    this.#put(merged);
+    const restoreMemo = isUndo => this.#put(isUndo ? now : merged);
+    steps().push({ restoreMemo, operationType: 'labelmap' });
+  }
+
+  /** Leave nothing to undo, and nothing to redo. */
+  forgetSteps() {
+    const history = steps();
+    const { size } = history;
+    // Cornerstone empties it when its size is set.
+    history.size = size;
   }
 
   /** Put pixels there when the scan opens, which is nothing to undo. */
@@ -100,4 +116,9 @@ export class LabelVolume {
   #segmentation() {
     return window.cornerstoneTools.segmentation.state.getSegmentation(this.id);
   }
+}
+
+/** What undo and redo go through. */
+function steps() {
+  return window.cornerstone.utilities.HistoryMemo.DefaultHistoryMemo;
 }

@@ -1,6 +1,7 @@
 // What the annotator did to the label: noticed after each stroke, counted, and kept in the browser.
 
 import { changedSlices, Comparison } from './estimates.js';
+import { copies } from './merge.js';
 
 // Strokes follow each other quickly; the counts may come a moment later.
 const SETTLE_MS = 200;
@@ -12,6 +13,8 @@ export class LabelWork {
   #values;
   #onChange;
   #known;
+  #blank;
+  #isEnded = false;
   #comparison = null;
   #isEdited = false;
   #timer;
@@ -28,6 +31,8 @@ export class LabelWork {
     this.#values = values;
     this.#onChange = onChange;
     this.#known = copies(label.slices());
+    this.#blank = copies(this.#known);
+    this.#keeper.remember({ awaitsPrediction: true });
     label.onChange(() => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.settle(), SETTLE_MS);
@@ -38,13 +43,32 @@ export class LabelWork {
   restore(draft) {
     const sizes = this.#known.map(slice => slice.length);
     this.#label.fill(this.#keeper.restore(draft, sizes));
+    if (!draft.awaitsPrediction) this.beginAlone();
     this.settle();
   }
 
-  /** Begin with a label that is nobody's work. */
-  begin(slices) {
-    this.#label.fill(slices);
-    this.#known = copies(slices);
+  /**
+   * Begin with a prediction, which is nobody's work, below what was drawn while it was awaited.
+   *
+   * Undo takes the prediction away again; the steps of before are forgotten, for they know nothing of it and would
+   * leave holes in it.
+   */
+  begin(prediction) {
+    this.settle();
+    this.#keeper.remember({ awaitsPrediction: false });
+    this.#label.forgetSteps();
+    if (changedSlices(this.#known, this.#blank).length) {
+      this.#label.putBeneath(prediction, this.#blank);
+      this.settle();
+    } else {
+      this.#label.fill(prediction);
+      this.#known = copies(prediction);
+    }
+  }
+
+  /** Begin without a prediction; one that comes later is not put beneath what is drawn. */
+  beginAlone() {
+    this.#keeper.remember({ awaitsPrediction: false });
   }
 
   /**
@@ -62,6 +86,7 @@ export class LabelWork {
   /** Take note of what changed since the last time. */
   settle() {
     clearTimeout(this.#timer);
+    if (this.#isEnded) return;
     const label = this.#label.slices();
     const changed = changedSlices(label, this.#known);
     if (!changed.length) return;
@@ -71,14 +96,26 @@ export class LabelWork {
   }
 
   /** Take note of everything and keep it without delay, since the page may close. */
-  keep() {
+  async keep() {
     this.settle();
-    this.#keeper.flush();
+    await this.#keeper.flush();
   }
 
-  /** The label was submitted or given up: it is no work any more. */
-  async finish() {
+  /** Keep everything a last time: another tab goes on with the draft. */
+  async end() {
+    const kept = this.keep();
+    this.#isEnded = true;
+    await kept;
+  }
+
+  /**
+   * The label was submitted or given up: it is no work any more.
+   *
+   * @param {string} startedFrom version of the server's label that further work begins from
+   */
+  async finish(startedFrom) {
     this.#isEdited = false;
+    this.#keeper.remember({ startedFrom });
     await this.#keeper.discard();
     this.#tell();
   }
@@ -97,8 +134,4 @@ export class LabelWork {
   #tell() {
     this.#onChange({ isEdited: this.#isEdited, counts: this.#comparison?.total() ?? null });
   }
-}
-
-function copies(slices) {
-  return slices.map(slice => slice.slice());
 }

@@ -4,7 +4,8 @@ import { currentAnnotator } from '../page/annotator.js';
 import { Annotation } from '../label/annotation.js';
 import { Drafts } from '../label/drafts.js';
 import { element } from '../page/elements.js';
-import { scanInAddress } from '../page/navigation.js';
+import { openAgain, scanInAddress } from '../page/navigation.js';
+import { isDialogOpen } from '../page/question.js';
 import { makeLowerPanel, makePanel } from '../panel/panel.js';
 import { probeUnderCursor } from '../panel/probe.js';
 import { Worklist } from '../worklist/worklist.js';
@@ -36,10 +37,13 @@ export function makeExtension(hangingProtocol) {
     placeBelow.replaceChildren(makeLowerPanel(worklist));
     probeUnderCursor(annotation, text => (place.querySelector('#ce-probability').textContent = text));
     keepWhenThePageCloses(annotation);
-    await annotation.open();
-    if (annotation.state.values.isReady) {
+    let hasBrush = false;
+    annotation.state.onChange(({ isReady }) => {
+      if (!isReady || hasBrush) return;
+      hasBrush = true;
       commandsManager.run('setBrushSize', { value: annotation.brushRadius() });
-    }
+    });
+    await annotation.open();
   }
 
   return {
@@ -54,18 +58,25 @@ export function makeExtension(hangingProtocol) {
     getCommandsModule: () => ({
       defaultContext: 'DEFAULT',
       definitions: {
-        ceNextPlace: () => annotation?.heatmap?.goToNextPlace(),
-        ceToggleHeatmap: () => annotation?.heatmap?.toggle(),
-        ceSubmit: () => annotation?.submit(),
-        ceNextScan: () => annotation?.next(),
+        ceNextPlace: unlessAsked(() => annotation?.heatmap?.goToNextPlace()),
+        ceToggleHeatmap: unlessAsked(() => annotation?.heatmap?.toggle()),
+        ceSubmit: unlessAsked(() => annotation?.submit()),
+        ceNextScan: unlessAsked(() => annotation?.next()),
       },
     }),
   };
 }
 
 function keepWhenThePageCloses(annotation) {
-  window.addEventListener('pagehide', () => annotation.keep());
+  window.addEventListener('pagehide', () => annotation.close());
+  // A page that the browser kept shows a scan as it was left, which is not this tab's any more.
+  window.addEventListener('pageshow', event => event.persisted && openAgain());
   document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && annotation.keep());
+}
+
+/** A command that does nothing behind an open dialog. */
+function unlessAsked(command) {
+  return () => !isDialogOpen() && command();
 }
 
 /** A React element made by hand, since React itself is inside OHIF: it only gives the panel a place. */

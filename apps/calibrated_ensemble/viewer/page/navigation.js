@@ -20,6 +20,11 @@ export function scanInAddress() {
   return study && series ? { study, series } : null;
 }
 
+/** Open this page anew. */
+export function openAgain() {
+  location.reload();
+}
+
 /** Have something said on the next page. */
 export function leaveNotice(text) {
   sessionStorage.setItem(NOTICE, text);

@@ -18,6 +18,13 @@ export function clockTime(seconds) {
   return new Date(1000 * seconds).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
 }
 
+/** How long something has been waited for, in words that need not be read before a few seconds are over. */
+export function waitedTime(seconds) {
+  const whole = Math.floor(seconds);
+  if (whole < 3) return '';
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
 /**
  * How many scans there are, for the head of the worklist.
  *

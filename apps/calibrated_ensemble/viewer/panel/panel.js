@@ -4,6 +4,17 @@ import { agreementTable } from './agreement_table.js';
 import { element } from '../page/elements.js';
 import { heatmapControls } from './heatmap_controls.js';
 import { SHORTCUTS, writtenKeys } from './shortcuts.js';
+import { waitingLine } from './waiting.js';
+
+const BOTH_ARE_KEPT =
+  'If you submit, yours does not replace another label before you were asked: both are kept, and you choose.';
+const ELSEWHERE = {
+  'other tab': ['This scan is open in another tab of this browser. Go on there, or here.', 'Go on in this tab'],
+  'taken over': [
+    'Another tab of this browser goes on with this scan, and has your changes.',
+    'Go on in this tab again',
+  ],
+};
 
 /**
  * Make the panel of an annotation; it follows the annotation's state.
@@ -16,6 +27,7 @@ export function makePanel(annotation, client) {
   const parts = [
     heading(annotation, client),
     messages(annotation),
+    otherTab(annotation),
     predictionPart(annotation),
     heatmapControls(annotation),
     submitPart(annotation),
@@ -46,20 +58,41 @@ function heading(annotation, client) {
 }
 
 function messages(annotation) {
-  const doing = element('p', { id: 'ce-doing', className: 'ce-doing', role: 'status' });
   const notice = element('p', { id: 'ce-notice', className: 'ce-good', role: 'status' });
   const warnings = element('ul', { id: 'ce-warnings', className: 'ce-warning' });
   const lost = element('p', { id: 'ce-lost', className: 'ce-warning', role: 'alert' });
   const problem = element('p', { id: 'ce-problem', className: 'ce-problem', role: 'alert' });
   annotation.state.onChange(state => {
-    show(doing, state.doing || state.predicting, text => `${text} …`);
     show(notice, state.notice);
-    show(lost, state.lost, text => `${text}. If you submit, your label is saved as well; agree on whose counts.`);
+    show(lost, state.lost, text => `${text}. ${BOTH_ARE_KEPT}`);
     show(problem, state.problem || refusal(state));
-    warnings.replaceChildren(...(state.warnings ?? []).map(text => element('li', {}, text)));
+    warnings.replaceChildren(...(state.warnings ?? []).map(text => warning(text, state.places, annotation)));
     warnings.hidden = !state.warnings?.length;
   });
-  return element('div', { className: 'ce-messages' }, doing, notice, warnings, lost, problem);
+  return element('div', { className: 'ce-messages' }, waitingLine(annotation.state), notice, warnings, lost, problem);
+}
+
+/** A warning about the label, with the way to what it is about. */
+function warning(text, places, annotation) {
+  const line = element('li', {}, text);
+  const place = places.find(({ message }) => message === text);
+  if (place) {
+    const way = button('', 'Show', () => annotation.showPlace(place), 'ce-show');
+    line.append(' ', way);
+  }
+  return line;
+}
+
+/** Where the scan is open in another tab of this browser: which tab goes on? */
+function otherTab(annotation) {
+  const said = element('p', { className: 'ce-warning', role: 'alert' });
+  const take = button('ce-take-over', '', () => annotation.takeOver());
+  const part = element('section', { id: 'ce-elsewhere', hidden: true }, said, take);
+  annotation.state.onChange(({ elsewhere }) => {
+    part.hidden = !elsewhere;
+    [said.textContent, take.textContent] = ELSEWHERE[elsewhere] ?? ['', ''];
+  });
+  return part;
 }
 
 function predictionPart(annotation) {

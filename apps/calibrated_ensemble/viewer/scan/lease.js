@@ -1,8 +1,9 @@
 // A scan is the annotator's for some time, which is prolonged while they work on it.
 
-import { giveScanBack, takeScan } from '../api/api.js';
+import { giveScanBack, giveScanBackAtLast, takeScan } from '../api/api.js';
 
 const TAKEN_BY_ANOTHER = 409;
+const NOT_UNLABELLED = 404;
 const RETRY_SECONDS = 60;
 const SHORTEST_SECONDS = 10;
 // Timers take no longer times.
@@ -14,12 +15,14 @@ export class Lease {
   #series;
   #onLost;
   #timer;
+  #expires = null;
   #isKept = false;
 
   /**
    * @param {string} client
    * @param {string} series
-   * @param {(message: string) => void} onLost called with "" when it is held again
+   * @param {(message: string) => void} onLost called when another annotator has the scan or its label was submitted
+   *   meanwhile, and with "" when it is held again
    */
   constructor(client, series, onLost) {
     this.#client = client;
@@ -30,17 +33,21 @@ export class Lease {
   /**
    * Take the scan and keep it until `end`.
    *
-   * @throws {import('../api/api.js').ServerError} when another annotator has it, or it is labelled
+   * @returns {Promise<string>} version of the label that the scan has, "" for none
+   * @throws {import('../api/api.js').ServerError} `isElsewhere` tells when another annotator has it, or it is labelled
    */
   async take() {
-    const { lease_expires: expires } = await takeScan(this.#client, this.#series);
+    const { lease_expires: expires, label_version: version } = await takeScan(this.#client, this.#series);
     this.keep(expires);
+    return version ?? '';
   }
 
   /** Renew the lease at half of its time, and whenever the annotator returns to the page. */
-  keep(expires = Date.now() / 1000 + RETRY_SECONDS) {
+  keep(expires = null) {
+    this.#expires = expires;
     clearTimeout(this.#timer);
-    const seconds = Math.max(SHORTEST_SECONDS, expires - Date.now() / 1000) / 2;
+    const left = expires === null ? RETRY_SECONDS : expires - Date.now() / 1000;
+    const seconds = Math.max(SHORTEST_SECONDS, left) / 2;
     this.#timer = setTimeout(this.#renew, Math.min(1000 * seconds, LONGEST_MS));
     if (this.#isKept) return;
     this.#isKept = true;
@@ -50,14 +57,22 @@ export class Lease {
   /** Keep it no longer. */
   end() {
     this.#isKept = false;
+    this.#expires = null;
     clearTimeout(this.#timer);
     document.removeEventListener('visibilitychange', this.#returned);
   }
 
   /** Let others have the scan. */
   async giveBack() {
+    if (!this.#isKept) return;
     this.end();
     await giveScanBack(this.#client, this.#series);
+  }
+
+  /** Let others have the scan, since the page closes. */
+  giveBackAtLast() {
+    if (this.#expires !== null) giveScanBackAtLast(this.#client, this.#series, this.#expires);
+    this.end();
   }
 
   #returned = () => {
@@ -72,9 +87,14 @@ export class Lease {
       this.#onLost('');
     } catch (error) {
       if (!this.#isKept) return;
-      this.keep();
+      this.keep(isElsewhere(error) ? null : this.#expires);
       // A server that is away for a moment takes nothing from anybody.
-      if (error.status === TAKEN_BY_ANOTHER) this.#onLost(error.message);
+      if (isElsewhere(error)) this.#onLost(error.message);
     }
   };
+}
+
+/** Whether a refused lease means that the scan is another annotator's, or labelled already. */
+export function isElsewhere(error) {
+  return error.status === TAKEN_BY_ANOTHER || error.status === NOT_UNLABELLED;
 }

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { countsLine, millilitres, percent, placeLine } from '../../../../apps/calibrated_ensemble/viewer/page/words.js';
+import {
+  countsLine,
+  millilitres,
+  percent,
+  placeLine,
+  waitedTime,
+} from '../../../../apps/calibrated_ensemble/viewer/page/words.js';
 
 test('fractions are percent, and a dash where there is none', () => {
   assert.equal(percent(0.834), '83 %');
@@ -23,4 +29,8 @@ test('counts tell own scans from those of others', () => {
 
 test('a place is told by its number, class and size', () => {
   assert.equal(placeLine({ class: 'anterior', volume_mm3: 400 }, 1, 5), '2 of 5, anterior, 0.4 ml');
+});
+
+test('the time of waiting is seconds, then minutes, and nothing at first', () => {
+  assert.deepEqual([0, 2.9, 3.2, 59.9, 60, 125].map(waitedTime), ['', '', '3 s', '59 s', '1 min 0 s', '2 min 5 s']);
 });
