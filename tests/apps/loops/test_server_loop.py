@@ -166,7 +166,7 @@ def test_before_the_first_generation_two_annotators_get_two_unlabelled_scans(wal
     assert {first["id"], second["id"]} < unlabelled
     assert first["id"] != second["id"]
     assert first["mean_estimated_dsc"] is None
-    assert Path(first["path"]).is_file()
+    assert "path" not in first
 
 
 def test_one_loss_weight_alone_publishes_nothing(walk: Walk) -> None:
@@ -489,6 +489,17 @@ def test_a_new_generation_is_served_without_a_restart(walk: Walk, tmp_path: Path
     of_new = {scan for scan, (generation, _, _) in scores(server.workspace).items() if generation == info["generation"]}
     objects = server.client().datastore()["objects"]
     assert of_new == {scan for scan, entry in objects.items() if "final" not in entry["labels"]}
+
+
+def test_a_night_in_the_queue_of_the_server_is_told_and_seen_by_the_lead(walk: Walk) -> None:
+    server = walk.server
+    summary = retrain_on_server(server.url, RetrainingOptions(min_new_labels=1000), seconds_between=1.0)
+    assert summary["outcome"] == "nothing_to_do"
+    assert summary["served"] == server.client().info()["generation"]
+    page = server.request("GET", "/progress/")
+    assert page.status_code == 200
+    assert "nothing to do" in page.text
+    assert server.request("GET", "/progress/figures").json()["nights"] == [summary]
 
 
 def test_kill_9_during_training_and_scoring_loses_nothing(tmp_path: Path) -> None:
