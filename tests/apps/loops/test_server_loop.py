@@ -16,6 +16,8 @@ import pytest
 import requests
 from monailabel.client.client import MONAILabelClientException
 
+from apps.calibrated_ensemble.retraining.on_server import retrain_on_server
+from apps.calibrated_ensemble.retraining.options import RetrainingOptions
 from lib.images.files import read_scan, write_volume
 from lib.simulation.phantoms import Phantom, make_phantom
 from tests.apps.servers.running_server import RunningServer, wait_for
