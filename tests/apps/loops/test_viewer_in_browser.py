@@ -131,7 +131,7 @@ def open_study(context: BrowserContext, served: ServedApp, name: str) -> list[in
     """Open a study and give the number and sum of the voxels on screen."""
     page = context.pages[0]
     page.goto(f"{served.url}/viewer/viewer?StudyInstanceUIDs={STUDIES[name].StudyInstanceUID}")
-    voxels = page.wait_for_function(VOXELS, timeout=90_000).json_value()
+    voxels = page.wait_for_function(VOXELS, polling=200, timeout=90_000).json_value()
     page.wait_for_load_state("networkidle")
     return voxels
 

@@ -130,6 +130,13 @@ class AnnotatorPage:
         self.go_to(series)
         self.wait_until_ready()
 
+    def wait_until(self, condition: str, argument: object = None) -> None:
+        """Wait until a function of the page gives something true.
+
+        It is asked now and then: asked at every frame, as is usual, the page is drawn all the time.
+        """
+        self.page.wait_for_function(condition, arg=argument, polling=100, timeout=1000 * OPEN_SECONDS)
+
     def wait_until_ready(self) -> None:
         """Wait until the scan on screen has its prediction and heatmap."""
         self.page.wait_for_function(IS_READY, timeout=1000 * OPEN_SECONDS)
@@ -137,17 +144,17 @@ class AnnotatorPage:
 
     def wait_until_drawable(self) -> None:
         """Wait until the scan on screen can be drawn on; its prediction may not be there yet."""
-        self.page.wait_for_function(IS_DRAWABLE, timeout=1000 * OPEN_SECONDS)
+        self.wait_until(IS_DRAWABLE)
 
     def wait_for_text(self, element: str, part: str) -> None:
         """Wait until an element says something."""
         says = "([id, part]) => document.getElementById(id)?.textContent.includes(part)"
-        self.page.wait_for_function(says, arg=[element, part], timeout=1000 * OPEN_SECONDS)
+        self.wait_until(says, [element, part])
 
     def wait_until_saved(self, uid: str) -> None:
         """Wait until the next scan is open, or the server's warnings about this one are shown."""
         done = "uid => !location.search.includes(uid) || !document.querySelector('#ce-warnings').hidden"
-        self.page.wait_for_function(done, arg=uid, timeout=1000 * OPEN_SECONDS)
+        self.wait_until(done, uid)
 
     def wait_for_scan_after(self, uid: str) -> None:
         """Wait until another scan than this one is open and ready."""
@@ -188,7 +195,7 @@ class AnnotatorPage:
     def begin_stroke(self, tool: str, start: tuple[float, float], end: tuple[float, float]) -> None:
         """The same, but the button of the mouse stays down."""
         self.page.click(f"[data-cy='{tool}-btn']")
-        self.page.wait_for_function(f"({ACTIVE_TOOL})().startsWith('{'Circular' + tool}')")
+        self.wait_until(f"({ACTIVE_TOOL})().startsWith('{'Circular' + tool}')")
         self.hover(*start)
         self.page.mouse.down()
         self.hover(*end, steps=8)

@@ -32,7 +32,7 @@ def test_the_heatmap_lies_below_the_label_and_never_changes_it(site: AnnotationS
     annotator.slide("ce-threshold", 0.01)
     assert (annotator.page.input_value("#ce-opacity"), annotator.page.input_value("#ce-threshold")) == ("1", "0")
     annotator.page.keyboard.press("m")
-    annotator.page.wait_for_function("() => !document.querySelector('#ce-heatmap').checked")
+    annotator.wait_until("() => !document.querySelector('#ce-heatmap').checked")
     annotator.screenshot("heatmap off")
     wait_for(lambda: annotator.outlines(MOST_PROBABLE) == [0], seconds=20, what="the heatmap to be gone")
     annotator.page.check("#ce-heatmap")
@@ -71,9 +71,7 @@ def test_uncertain_places_come_one_after_the_other_into_the_middle(
         annotator.page.keyboard.press("u")
         index = number % len(wanted)
         said = f"{index + 1} of {len(wanted)}, {place['class']}, "
-        annotator.page.wait_for_function(
-            "said => document.querySelector('#ce-place').textContent.startsWith(said)", arg=said
-        )
+        annotator.wait_until("said => document.querySelector('#ce-place').textContent.startsWith(said)", said)
         assert annotator.page.input_value("#ce-heatmap-class") == place["class"]
         assert np.allclose(annotator.focus(), place["lps_mm"], atol=1e-3)
     annotator.screenshot("uncertain place")

@@ -56,7 +56,7 @@ def test_a_scan_of_another_annotator_cannot_be_opened_and_says_whose_it_is(
     # Taken after the list was shown: the list does not know, the server does.
     site.lease(late.uid, LEE).raise_for_status()
     annotator.page.click(f"button[data-series='{late.uid}']")
-    annotator.page.wait_for_function("() => document.querySelector('#ce-worklist-problem').textContent")
+    annotator.wait_until("() => document.querySelector('#ce-worklist-problem').textContent")
     assert annotator.text("ce-worklist-problem") == f"{LEE} has this scan"
     assert annotator.page.url.endswith("/viewer/worklist.html")
 
@@ -83,7 +83,7 @@ def test_two_browsers_never_hold_the_same_scan(site: AnnotationSite, annotators:
     second.open_worklist()
     first.open(series)
     second.page.click(f"button[data-series='{series.uid}']")
-    second.page.wait_for_function("() => document.querySelector('#ce-worklist-problem').textContent")
+    second.wait_until("() => document.querySelector('#ce-worklist-problem').textContent")
     assert second.text("ce-worklist-problem") == f"{first.client} has this scan"
     first.page.click("#ce-leave")
     first.page.wait_for_selector("#ce-counts")
@@ -99,7 +99,7 @@ def test_a_new_name_keeps_the_scans(site: AnnotationSite, annotator: AnnotatorPa
     annotator.open_worklist()
     annotator.page.fill("#ce-name", "Dr. Ada Lovelace")
     annotator.page.keyboard.press("Tab")
-    annotator.page.wait_for_function("() => document.querySelector('#ce-counts').textContent.includes('1 with you')")
+    annotator.wait_until("() => document.querySelector('#ce-counts').textContent.includes('1 with you')")
 
     def holder() -> str:
         (scan,) = [scan for scan in site.worklist()["scans"] if scan["id"] == series.uid]

@@ -13,7 +13,7 @@ from lib.task.task import Task
 from tests.lib.frozen_labels import FOLD_OF_PATIENT, frozen_scans, frozen_task
 from tests.tiny_training import a_plan
 
-LABELLED = LabelledSet(a_plan(), (1.0, 2.0), tuple(frozen_scans()), FOLD_OF_PATIENT, {})
+LABELLED = LabelledSet(a_plan(), (1.0, 2.0), tuple(frozen_scans()), FOLD_OF_PATIENT, {}, {})
 
 
 def keys(task: Task, method: Method = Method.CALIBRATED, labelled: LabelledSet = LABELLED) -> GenerationKeys:

@@ -39,6 +39,7 @@ FILES = (
     "folds.json",
     "metrics.json",
     "statistics.npz",
+    "labels.json",
     "members/fold_0_offset_0.pt",
     "members/fold_1_offset_2.pt",
 )
@@ -65,6 +66,7 @@ RESULT = TrainingResult(
     typical_volumes=(123.4,),
     metrics={"dice": {"lesion": 0.8}, "left_out": {}},
     members=[],
+    label_digests={"anna": "a" * 64, "bert": "b" * 64},
     evaluations={},
 )
 
