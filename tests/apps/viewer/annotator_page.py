@@ -139,7 +139,7 @@ class AnnotatorPage:
 
     def wait_until_ready(self) -> None:
         """Wait until the scan on screen has its prediction and heatmap."""
-        self.page.wait_for_function(IS_READY, timeout=1000 * OPEN_SECONDS)
+        self.wait_until(IS_READY)
         assert self.text("ce-problem") == ""
 
     def wait_until_drawable(self) -> None:
