@@ -201,7 +201,8 @@ def test_labels_arrive_voxel_for_voxel_until_nothing_is_left(loop: Loop, tmp_pat
     for sample in held:
         label = label_of(waiting[sample["id"]])
         file = tmp_path / f"{sample['id']}.nii.gz"
-        write_volume(file, Volume(label, nib.load(sample["path"]).affine))
+        file.write_bytes(loop.server.request("GET", "/datastore/image", params={"image": sample["id"]}).content)
+        write_volume(file, Volume(label, nib.load(file).affine))
         saved = first.save_label(sample["id"], str(file), params={"label_info": [{"name": "lesion", "idx": LESION}]})
         assert saved["voxels"] == {"lesion": int(np.count_nonzero(label))}
         newest = max(loop.stored("SEG", sample["id"]), key=lambda one: (one.ContentDate, one.ContentTime))

@@ -66,7 +66,7 @@ def test_a_command_may_give_its_own_status(given: int | None, status: int) -> No
 def test_every_class_of_error_has_a_status() -> None:
     classes = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProductError)]
     assert len(classes) > 5
-    assert [kind for kind in classes if status_of(kind("x")) is None] == []
+    assert [kind for kind in classes if status_of(kind.__new__(kind)) is None] == []
     assert NotTrainedError in STATUSES
 
 

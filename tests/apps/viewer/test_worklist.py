@@ -96,6 +96,9 @@ def test_a_new_name_keeps_the_scans(site: AnnotationSite, annotator: AnnotatorPa
     series = site.by_geometry["descending"]
     annotator.open(series)
     before = annotator.client
+    # A scan without work is given back by its page; what is held here is as one with work.
+    annotator.open_worklist()
+    site.lease(series.uid, before).raise_for_status()
     annotator.open_worklist()
     annotator.page.fill("#ce-name", "Dr. Ada Lovelace")
     annotator.page.keyboard.press("Tab")

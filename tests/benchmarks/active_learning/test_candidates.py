@@ -10,7 +10,7 @@ import torch
 from benchmarks.active_learning.assessment import assess_scan, true_dsc
 from benchmarks.active_learning.candidates import assess_candidates
 from benchmarks.active_learning.encoder_features import run_with_features
-from lib.datasets.scans import LabelledScan
+from lib.datasets.scans import LabelledScan, UnlabelledScan
 from lib.ensemble_training.train import train_ensemble
 from lib.images.files import read_label, read_scan
 from lib.models.ensemble import Ensemble
@@ -48,7 +48,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def test_estimates_and_their_order_are_the_products(model: Model, tmp_path: Path) -> None:
     engine = open_database(tmp_path / "database.sqlite")
     synchronise_scans(engine, [scan.name for scan in model.unlabelled], labelled=())
-    score_scans(engine, model.ensemble, model.unlabelled)
+    score_scans(engine, model.ensemble, [UnlabelledScan(scan.name, scan.image) for scan in model.unlabelled])
     products = ranking(engine, model.ensemble.generation.id)
     engine.dispose()
     candidates, kept = assess_candidates(model.ensemble, model.unlabelled, model.labelled, silent)

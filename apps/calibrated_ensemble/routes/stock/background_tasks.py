@@ -1,6 +1,6 @@
 """Training, scoring and batch inference over HTTP: started by the names that `/info/` lists, watched without paths."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, HTTPException
@@ -10,6 +10,7 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from monailabel.utils.async_tasks.task import AsyncTask
 from pydantic import BaseModel, ConfigDict, Field
 
+from apps.calibrated_ensemble.retraining.options import REQUEST_KEY, options_of_request
 from lib.datasets.label_tags import check_tag
 
 _TOO_MANY = 429
@@ -21,6 +22,9 @@ _ADMINS = Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
 # Clients send the settings that they were told of; training and scoring take theirs from the task alone, and
 # what MONAI Label would make of others (folders to import from, environment variables) is not for clients.
 _Ignored = Annotated[dict[str, Any] | None, Body()]
+
+# A night is told when to train and what may be published, and nothing else.
+_Night = Annotated[dict[str, Any] | None, Body()]
 
 
 class BatchWishes(BaseModel):
@@ -85,8 +89,9 @@ def background_tasks_router(
         return {name: _queued("scoring", {"method": name}, run_sync) for name in names()["scoring"]}
 
     @router.post("/train/{model}", dependencies=[_ADMINS])
-    def train(model: str, params: _Ignored = None, run_sync: bool = False, enqueue: bool = False) -> Any:  # noqa: ARG001
-        return _started("train", {"model": known("train", model)}, run_sync, enqueue=enqueue)
+    def train(model: str, params: _Night = None, run_sync: bool = False, enqueue: bool = False) -> Any:
+        request = {"model": known("train", model)}
+        return _started("train", request | _night(params), run_sync, enqueue=enqueue)
 
     @router.post("/scoring/{method}", dependencies=[_ANNOTATORS])
     def score(method: str, params: _Ignored = None, run_sync: bool = False) -> Any:  # noqa: ARG001
@@ -105,6 +110,11 @@ def background_tasks_router(
         return _started("batch_infer", request, run_sync)
 
     return router
+
+
+def _night(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    given = params or {}
+    return {REQUEST_KEY: options_of_request(given[REQUEST_KEY]).to_request()} if REQUEST_KEY in given else {}
 
 
 def _queued(method: str, request: dict[str, Any], run_sync: bool) -> dict[str, Any]:
