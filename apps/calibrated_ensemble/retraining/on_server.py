@@ -50,8 +50,8 @@ def retrain_on_server(
             time.sleep(seconds_between)
         nights = server.get("/progress/figures")["nights"]
         if state["status"] == "ERROR" or not nights or nights[:1] == before[:1]:
-            details = state.get("details") or [{"message": "no line in its log"}]
-            raise ProductError(f"{url}: the night failed: {details[-1].get('message', '').strip()}")
+            lines = [line.strip() for line in state.get("details") or () if line.strip()]
+            raise ProductError(f"{url}: the night failed: {lines[-1] if lines else 'its log is empty'}")
     summary: Mapping[str, Any] = nights[0]
     if options.webhook is not None:
         post_summary(options.webhook, summary)

@@ -43,7 +43,7 @@ class Answers:
             if self._polls == 1:
                 return {"status": "RUNNING"}
             if self.fails:
-                return {"status": "ERROR", "details": [{"message": "first"}, {"message": "the disk is full"}]}
+                return {"status": "ERROR", "details": ["first", "the disk is full", ""]}
             self.nights = [{"outcome": "nothing_to_do", "started": "today"}, *self.nights]
             return {"status": "DONE", "details": []}
 
