@@ -1,4 +1,7 @@
-"""Two hundred scans with damage in headers and bodies: each is predicted or named, by the command and the server."""
+"""Scans with damage in headers and bodies: each is predicted or named, by the command and the server.
+
+Two hundred of them, or as many as `DAMAGED_SCANS` says.
+"""
 
 import json
 import os
@@ -15,7 +18,7 @@ from tests.apps.servers.in_process_server import serving
 from tests.damaged.damaged_scans import damaged_scan, whole_scan
 from tests.tiny_studies import TinyStudies, copy_trained_studies
 
-COUNT = 200
+COUNT = int(os.environ.get("DAMAGED_SCANS", "200"))
 MOST_MEMORY = 1_500 << 20
 """Bytes that the command may take in all; the libraries alone take half of that."""
 MORE_MEMORY = 300 << 20
