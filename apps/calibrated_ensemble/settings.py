@@ -122,7 +122,7 @@ def read_app_settings(conf: Mapping[str, Any]) -> AppSettings:
 
 def stock_routes(value: str) -> frozenset[str]:
     """Names in the setting `stock_routes`."""
-    return frozenset(name.strip() for name in value.split(",") if name.strip())
+    return frozenset(_parts(value))
 
 
 def is_url(studies: str) -> bool:
