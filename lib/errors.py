@@ -8,7 +8,14 @@ from typing import Any
 
 
 class ProductError(RuntimeError):
-    """What is foreseen to go wrong; the classes below say where."""
+    """What is foreseen to go wrong; the classes below say where.
+
+    A message may quote what stands in a file: what cannot be printed is shown by its number.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return "".join(one if one.isprintable() or one.isspace() else ascii(one)[1:-1] for one in text)
 
 
 class InputError(ProductError, ValueError):

@@ -63,6 +63,15 @@ def test_a_command_may_give_its_own_status(given: int | None, status: int) -> No
     assert exit_status(lambda: given) == status
 
 
+def test_what_a_message_quotes_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        raise InputError("scan.nrrd: endian is 'littl\x18', \x1b[2J \udcff, café")
+
+    assert exit_status(command) == 2
+    line = capsys.readouterr().err
+    assert line == "calibrated-ensemble: scan.nrrd: endian is 'littl\\x18', \\x1b[2J \\udcff, café\n"
+
+
 def test_every_class_of_error_has_a_status() -> None:
     classes = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProductError)]
     assert len(classes) > 5
