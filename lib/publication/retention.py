@@ -63,8 +63,7 @@ def prune(workspace: Workspace, *, keep: int, days: float | None = None, dry_run
         held = {_identity(file) for folder in folders if folder not in removed for file in _files(folder)}
         orphans = [
             file
-            for folder in (workspace.members, workspace.out_of_fold)
-            for file in _files(folder)
+            for file in (*workspace.members.glob("*.pt"), *workspace.out_of_fold.glob("*.npz"))
             if _identity(file) not in held and time.time() - file.stat().st_mtime > 3600 * _HOURS_OF_A_TRAINING
         ]
         freed = _freed([*orphans, *(file for folder in removed for file in _files(folder))])
